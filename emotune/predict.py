@@ -1,4 +1,4 @@
-"""`python -m emotune.predict RUN IMAGE…`: predicts the classes of images with the network of a finished run."""
+"""`python -m emotune.predict RUN IMAGE…`: classes, or ratings, of images by the network of a finished run."""
 
 import argparse
 import io
@@ -36,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: all images were classified; 1: some images could not be read, the others were classified, or the output could
-        not be written; 2: the input cannot be used; 130: interrupted; 141: the reader of the output has gone.
+        0: all images have a prediction, of classes or ratings; 1: some images could not be read, the others have one,
+        or the output could not be written; 2: the input cannot be used; 130: interrupted; 141: the reader of the output
+        has gone.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = CommandLine(
         prog="python -m emotune.predict",
-        description="Predicts the classes of images with a finished run's network.",
+        description="Predicts the classes of images, or their ratings, with a finished run's network.",
     )
     add = parser.add_argument
     add(

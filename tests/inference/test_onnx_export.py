@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+from emotune.config.target import Dimension
 from emotune.core.errors import InputError
 from emotune.inference import onnx as exporting
 from emotune.inference.onnx import export
@@ -49,6 +50,37 @@ def test_a_file_with_other_outputs_is_not_kept(attending, tmp_path, monkeypatch)
     with pytest.raises(ArithmeticError, match=r"n\.onnx"):
         export(load_predictor(attending.folder, "cpu"), tmp_path / "n.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("column", "is_kept"), [(0, True), (1, False), (None, False)])
+def test_each_rating_may_differ_by_its_own_scale_and_attention_by_none(
+    attending, tmp_path, monkeypatch, column: int | None, is_kept: bool
+):
+    plain = load_predictor(attending.folder, "cpu")
+    ends = [1000, *[1] * (len(plain.classes) - 1)]
+    rated = replace(plain, dimensions=tuple(Dimension(f"d{i}", -end, end) for i, end in enumerate(ends)))
+    original = torch.onnx.export
+
+    class Wrong(torch.nn.Module):
+        def __init__(self, right: torch.nn.Module) -> None:
+            super().__init__()
+            self.right = right
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            ratings, *attention = self.right(images)
+            if column is None:
+                return ratings, *(one + 1e-3 for one in attention)
+            return ratings + 1e-3 * torch.eye(len(ends))[column], *attention
+
+    monkeypatch.setattr(
+        exporting.torch.onnx, "export", lambda module, *rest, **how: original(Wrong(module), *rest, **how)
+    )
+    if is_kept:
+        assert export(rated, tmp_path / "n.onnx") >= 5e-4
+    else:
+        with pytest.raises(ArithmeticError, match=r"n\.onnx"):
+            export(rated, tmp_path / "n.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == (["n.onnx"] if is_kept else [])
 
 
 def test_missing_libraries_and_folders_are_named(attending, tmp_path, monkeypatch):
