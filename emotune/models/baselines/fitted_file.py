@@ -7,6 +7,8 @@ which need not be installed to read them.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.util import find_spec
 
 import numpy as np
 from safetensors import SafetensorError
@@ -14,6 +16,7 @@ from safetensors.numpy import load, save
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
+from emotune.models.baselines.baseline import one_thread
 from emotune.models.baselines.calibration import log_probabilities
 from emotune.models.baselines.logistic import Logistic
 from emotune.models.baselines.svm import Svm, mean_margins
@@ -57,7 +60,8 @@ def read_fitted(folder: Folder, sha256: str, classes: int) -> Callable[[np.ndarr
 
     def answer(features: np.ndarray) -> np.ndarray:
         parts = [features[first : first + BATCH] for first in range(0, len(features), BATCH)]
-        found = np.concatenate([scores(arrays, part) for part in parts])
+        with one_thread() if find_spec("threadpoolctl") else nullcontext():  # it comes with scikit-learn
+            found = np.concatenate([scores(arrays, part) for part in parts])
         return log_probabilities(found, float(arrays["temperature"][0]), arrays["known"], classes)
 
     return answer

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from emotune.config.model import LogisticConfig, SvmConfig
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
+from emotune.models.baselines import fitted_file
 from emotune.models.baselines.fitted_file import read_fitted, write_fitted
 from emotune.models.baselines.logistic import Logistic
-from emotune.models.baselines.svm import Svm
+from emotune.models.baselines.svm import Svm, mean_margins
 from emotune.runs.directory import FITTED
 
 
@@ -37,6 +39,20 @@ def test_it_answers_as_the_fitted_model_does(tmp_path: Path, kind: str, known: l
     np.testing.assert_allclose(answered, model.log_probabilities(rows), atol=1e-4)  # libsvm rounds otherwise
     assert answered.dtype == np.float32 and answered.shape == (2345, classes)
     assert all(array.dtype.kind in "fi" for array in load_file(tmp_path / FITTED).values())
+
+
+def test_answers_are_computed_by_one_thread_as_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    digest = write_fitted(Folder(str(tmp_path)), fitted("svm", [0, 1, 2], 3)[0])
+    answer, threads = read_fitted(Folder(str(tmp_path)), digest, 3), []
+
+    def noting(margins: np.ndarray, classes: int) -> np.ndarray:
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return mean_margins(margins, classes)
+
+    monkeypatch.setattr(fitted_file, "mean_margins", noting)
+    with threadpool_limits(2):
+        answer(np.zeros((3, 7), np.float32))
+    assert set(threads) == {1}
 
 
 def test_a_file_that_is_missing_or_damaged_is_named(tmp_path: Path):
