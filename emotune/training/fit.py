@@ -1,7 +1,8 @@
 """Runs of baselines, which are fitted with a single call: they leave the same files as networks, except weights.
 
 There are no checkpoints: a run that is stopped starts again. Every rank does the same work and rank 0 writes. The
-result does not depend on the seed, unless the backbone whose features a model gets is drawn from it.
+result does not depend on the seed, unless the backbone whose features a model gets is drawn from it, or the model draws
+words and topics (blocks).
 """
 
 import json
