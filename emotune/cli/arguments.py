@@ -35,7 +35,7 @@ class CommandLine(argparse.ArgumentParser):
             message = re.sub(r"(?<=\s)--?[^\s=]+", self._with_suggestion, message)
         super().error(message)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # it has overloads
         """As in argparse; the parser of a subcommand remembers that it is the one in use."""
         self._in_use = True
         return super().parse_known_args(args, namespace)

@@ -1,6 +1,6 @@
 """Messages about mistakes in a study: the key, the mistake, and the nearest valid key."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +24,9 @@ from emotune.core.errors import suggest
 
 __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "valid_keys"]
 
-REMEDIES = MappingProxyType({(Tuning, "over"): f"; give options with their values, as in {EXAMPLE}"})
+REMEDIES: Mapping[tuple[Any, str], str] = MappingProxyType(
+    {(Tuning, "over"): f"; give options with their values, as in {EXAMPLE}"}
+)
 """What follows the message on a missing key, by its dataclass and name."""
 OWNERS = MappingProxyType({
     "metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions, "seeds": SeedOptions,
