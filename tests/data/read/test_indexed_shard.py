@@ -91,8 +91,10 @@ def test_batches_are_the_same_decoded_indexed_and_mixed_on_any_number_of_ranks(l
         assert {size: batches_of(mixed, size, order=order) for size in expected} == expected
         decoded = open_split(ref, name)
         assert {size: batches_of(decoded, size, order=order) for size in expected} == expected
-        assert replace(indexed, targets=None, images=None) == replace(decoded, targets=None, images=None)
+        arrays = {"targets": None, "deviations": None, "images": None}
+        assert replace(indexed, **arrays) == replace(decoded, **arrays)
         assert np.array_equal(indexed.targets, decoded.targets)
+        assert np.array_equal(indexed.deviations, decoded.deviations)
         shutil.rmtree(tmp_path / "cache" / "decoded")
     assert not list(tmp_path.glob("cache/**/*.part"))
 

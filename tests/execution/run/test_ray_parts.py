@@ -72,7 +72,7 @@ def test_tune_takes_no_option_of_a_run_for_values_to_try(tmp_path: Path):
         source="def make(classes, **options):\n    pass\n",
     )
     runs = [RunConfig(dataset=DATA, seed=seed, model=own, train=TrainConfig()) for seed in range(2)]
-    jobs = _jobs(runs, RunStore(str(tmp_path)), Resources(), 900.0, None)
+    jobs = _jobs(runs, RunStore(str(tmp_path)), Resources(), 900.0, None, None)
     expanded = [spec["job"] for _, spec in generate_variants({"job": tune.grid_search(jobs)})]
     assert [run_of(job) for job in expanded] == runs
 
