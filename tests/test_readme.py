@@ -49,7 +49,7 @@ SMALL = {
 
 IMAGES_OF_A_CLASS = 20
 
-WITHOUT_RAY = ("--time-steps", "--seeds 10", "--aa")
+WITHOUT_RAY = ("--time-steps", "--seeds 10", "--aa", "--test-on OTHER")
 """Options with which commands train without Ray here, whose start takes as long as all else that they do; the
 quickstart and the study are trained on it.
 """
@@ -157,6 +157,7 @@ def run(command: str, folder: Path) -> None:
     """Runs a command as a reader's shell would; questions are answered with yes."""
     command = command.removeprefix("pip install -e . && ")
     executor = " --executor local" if command.endswith(WITHOUT_RAY) else ""
+    command = command.replace(" OTHER", " scenes")
     if re.fullmatch(r"python -m emotune\.ablate( --aa)?", command):
         command += " --seeds 1"  # of three: the longest of all commands
     command += executor

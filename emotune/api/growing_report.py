@@ -33,6 +33,8 @@ PAUSE_S = 20.0
 SHARE = 10
 """A report is made again after at least so many times the seconds that the last one took."""
 NICENESS = 5
+AGAIN_S = 0.02
+"""Seconds from an exception that was dropped to the next one."""
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,29 @@ def growing_reports(
 
 def main(descriptor: int) -> None:
     """Does a `ReportJob` in the child process, see `emotune.core.child_process.serve`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # files that are being written are removed
+    end_at_sigterm()
     serve(descriptor, work)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the result has been sent: whoever ends this process now is right
+
+
+def end_at_sigterm() -> None:
+    """Lets SIGTERM end this process by an exception, so that files that are being written are removed.
+
+    Python drops an exception that comes while it finalises an object; then it is raised again a little later.
+    """
+
+    def end(*_: object) -> None:
+        sys.exit(1)
+
+    def handle_dropped(dropped: "sys.UnraisableHookArgs") -> None:
+        if issubclass(dropped.exc_type, SystemExit):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        else:
+            sys.__unraisablehook__(dropped)
+
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, end)
+    sys.unraisablehook = handle_dropped
 
 
 def work(job: ReportJob, send: Callable[[Any], None]) -> None:

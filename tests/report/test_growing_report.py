@@ -1,6 +1,8 @@
 """The report that grows while a study is trained, made by real processes."""
 
 import io
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -87,3 +89,26 @@ def test_short_studies_have_no_report_in_between(growing, tmp_path: Path):
     with follow(growing, tmp_path, said, pause_s=60) as report:
         end_a_run(report, growing)
     assert not list(tmp_path.iterdir())
+
+
+DROPPED = """
+import os, signal, time, weakref
+from emotune.api.growing_report import end_at_sigterm
+
+end_at_sigterm()
+class Thing: pass
+thing = Thing()
+watcher = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+try:
+    del thing  # the signal comes in the callback, where Python drops exceptions
+    time.sleep(600)
+finally:
+    print("tidied up", flush=True)
+"""
+
+
+def test_a_process_that_is_asked_to_end_while_it_finalises_an_object_ends_and_tidies_up():
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED], capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (1, "tidied up", "")
