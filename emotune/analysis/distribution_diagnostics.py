@@ -17,9 +17,9 @@ from emotune.config.distribution_scales import DISTRIBUTION_SCALES, Distribution
 __all__ = ["ALL", "TRUE", "distribution_text", "mean_distributions", "worst_images"]
 
 TRUE = ""
-"""What stands for the true shares beside the names of variants, which cannot be empty."""
+"""The name of the true shares beside the names of variants, which cannot be empty."""
 ALL = "all images"
-"""What stands for all images beside the names of classes."""
+"""The name of all images beside the names of classes."""
 
 
 def mean_distributions(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Which hand-made features fitted models need, as the records of finished runs tell it."""
+"""The hand-made features that fitted models need, as the records of finished runs tell it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["FeatureImportance", "FeatureLoss", "feature_importance"]
 
 @dataclass(frozen=True)
 class FeatureLoss:
-    """What a model loses without a group of features, or without one of them.
+    """The loss of a model without a group of features, or without one of them.
 
     Attributes:
         name: The name, ``set/group`` or ``set/group/number``.
@@ -30,7 +30,7 @@ class FeatureLoss:
 
 @dataclass(frozen=True)
 class FeatureImportance:
-    """Which features the model of a variant needs on a data set: `emotune.models.baselines.importance`.
+    """The features that the model of a variant needs on a data set: `emotune.models.baselines.importance`.
 
     Attributes:
         variant: The variant.

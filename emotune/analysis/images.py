@@ -118,7 +118,7 @@ def bootstrap_over_images(
 
 
 def _right(runs: Mapping[tuple[str, int], pd.DataFrame]) -> dict[tuple[str, int], np.ndarray]:
-    """Which images each run classifies correctly, (N,)."""
+    """For each run, the images that it classifies correctly, (N,)."""
     targets = targets_of(next(iter(runs.values())))  # the same in all runs
     return {run: guesses_of(frame) == targets for run, frame in runs.items()}
 

@@ -38,7 +38,7 @@ class PriorPredictor:
 
     @property
     def task(self) -> Target:
-        """What is predicted."""
+        """The task: the kind of target that is predicted."""
         if self.dimensions:
             return "dimensions"
         return "classes" if shares_of(self.predictions) is None else "distributions"

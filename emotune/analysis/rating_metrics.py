@@ -91,7 +91,7 @@ def predictions_digest(predictions: pd.DataFrame) -> str:
 
 
 def contributions(predictions: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """What each image adds to the sums from which a metric is computed: cells, values, images, and number of cells.
+    """The terms of each image in the sums from which a metric is computed: cells, values, images, and number of cells.
 
     Args:
         predictions: The predictions of one run.

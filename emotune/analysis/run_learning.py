@@ -132,7 +132,7 @@ def _places(predictions: pd.DataFrame, name: MetricName) -> list[int]:
 
 
 def _rated(predictions: pd.DataFrame, name: MetricName) -> np.ndarray:
-    """What each image adds to a measure of ratings, mean over its dimensions (N,).
+    """The terms of each image in a measure of ratings, mean over its dimensions (N,).
 
     For a correlation this is the product of the distances from both means, whose mean is the covariance: above zero if
     and only if the concordance is.

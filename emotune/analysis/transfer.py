@@ -129,7 +129,7 @@ def compute_transfer(
         states: Its runs, and what their store has of them.
         tests: Its tests on other data sets.
         records: The tables of its runs.
-        repeats: What repeats on each of its own data sets.
+        repeats: The unit that repeats on each of its own data sets.
         declared: Its declared contrasts there.
 
     Raises:

@@ -74,7 +74,7 @@ class TuningStage:
     """The tuning of a study as of one moment.
 
     Attributes:
-        tune: What is tuned, and how.
+        tune: The options that are tuned, and the search.
         runs: The tuning runs.
         states: Their states and records.
         choices: The chosen settings, by place; empty until all runs have ended.

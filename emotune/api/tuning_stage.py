@@ -34,7 +34,7 @@ def tuned(
 
     Raises:
         InputError: something that training needs is missing or cannot be used; nothing was spent.
-        KeyboardInterrupt: Ctrl-C was pressed; the same call goes on.
+        KeyboardInterrupt: Ctrl-C was pressed; the same call continues the study.
     """
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.execution.plan.tuning_summary import stage_line

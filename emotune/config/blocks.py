@@ -28,7 +28,7 @@ class BlocksConfig(BaselineConfig):
     Attributes:
         levels: The number of blocks along a side, for each level: 1 + 4 + 16 blocks, as MldrNet v1 has patches.
         step: The distance in pixels between neighbouring descriptors; each describes a patch of twice this side.
-        descriptor: What is described of a patch: the histograms of its *gradients*, or these and its colours
+        descriptor: The description of a patch: the histograms of its *gradients*, or these and its colours
             (*gradients_colours*).
         words: The number of visual words.
         topics: The number of topics.

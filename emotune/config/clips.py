@@ -1,4 +1,4 @@
-"""Which models can be trained on data sets of videos, and which options have a meaning there only."""
+"""The models that can be trained on data sets of videos, and the options that have a meaning there only."""
 
 from collections.abc import Mapping, Sequence
 

@@ -70,7 +70,7 @@ left out.'
 
 
 def map_labels(trained: Sequence[str], other: Sequence[str], own: Mapping[str, str | None] | None = None) -> LabelMap:
-    """What the classes of trained networks and those of another data set have in common.
+    """The classes that trained networks and another data set have in common.
 
     Without a mapping of one's own: all classes if they are the same; positive and negative if one side has only these
     and every other class of the other side is known to be one of the two, or else is left out; otherwise the classes

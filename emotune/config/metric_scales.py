@@ -69,7 +69,7 @@ def task_of(metric: MetricName) -> Target:
 MEASURED: Mapping[Target, str] = MappingProxyType(
     {"classes": "classes", "distributions": "distributions of votes", "dimensions": "ratings"}
 )
-"""What the metrics of a task measure, in words."""
+"""The subject of a task's metrics, in words."""
 
 
 def unfit(metric: MetricName | None, dataset: str, task: Target) -> str:

@@ -26,7 +26,7 @@ NEEDED = MappingProxyType({
     "string_type": "a text is needed",
     "string_too_short": "a text is needed",
 })  # fmt: skip
-"""What a value must be, by pydantic's type of error."""
+"""The rule that a value has broken, by pydantic's type of error."""
 LIMITS = MappingProxyType({
     "greater_than_equal": ("ge", "is too small; give {} or more"),
     "greater_than": ("gt", "is too small; give more than {}"),
@@ -40,7 +40,7 @@ MOST_CHARACTERS = 80
 
 
 def in_plain_words(error: Mapping[str, Any]) -> str:
-    """What is wrong with a value; of errors that validators raise their messages, of rare types pydantic's.
+    """The problem with a value; of errors that validators raise their messages, of rare types pydantic's.
 
     Args:
         error: An item of `pydantic.ValidationError.errors`.

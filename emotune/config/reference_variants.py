@@ -1,4 +1,4 @@
-"""What is wrong with the variants that others are compared with: the baseline, and a study's further references."""
+"""The problems with the variants that others are compared with: the baseline, and a study's further references."""
 
 from collections.abc import Collection, Mapping, Sequence
 

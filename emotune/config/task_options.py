@@ -1,4 +1,4 @@
-"""Which models and which options of training make sense for what a study predicts."""
+"""The models and options of training that make sense for what a study predicts."""
 
 from emotune.config.baselines import LogisticConfig, RidgeConfig, SvmConfig, SvrConfig
 from emotune.config.blocks import BlocksConfig

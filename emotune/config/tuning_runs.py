@@ -12,7 +12,7 @@ from emotune.config.tuning import Setting
 __all__ = ["Place", "TuningRun", "tuning_runs", "with_choices"]
 
 Place = tuple[str, str, int | None]
-"""What a setting is chosen for: a variant on a data set, and a seed if tuning is nested; else None, for all seeds."""
+"""The purpose of a setting: a variant on a data set, and a seed if tuning is nested; else None, for all seeds."""
 
 
 @dataclass(frozen=True)

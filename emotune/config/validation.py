@@ -27,7 +27,7 @@ __all__ = ["UniqueKeyLoader", "describe_validation_error", "format_problem", "va
 REMEDIES: Mapping[tuple[Any, str], str] = MappingProxyType(
     {(Tuning, "over"): f"; give options with their values, as in {EXAMPLE}"}
 )
-"""What follows the message on a missing key, by its dataclass and name."""
+"""The example that follows the message on a missing key, by its dataclass and name."""
 OWNERS = MappingProxyType({
     "metric": Metric, "resources": Resources, "datasets": Selection, "input": InputOptions, "seeds": SeedOptions,
     "test_on": OtherData, "tune": Tuning,

@@ -1,4 +1,4 @@
-"""What the report says of predicted distributions: a table of measures, how they are computed, and the worst images."""
+"""The report's section on predicted distributions: a table of measures, how they are computed, and the worst images."""
 
 import base64
 import math

@@ -46,7 +46,7 @@ def importance_tables(found: Sequence[FeatureImportance], *, several: bool) -> d
 
 
 def importance_sentences(found: Sequence[FeatureImportance]) -> list[str]:
-    """What the numbers mean, and what they do not tell; empty if there are none."""
+    """The meaning of the numbers, and their limits; empty if there are none."""
     if not found:
         return []
     varying = [one.variant for one in found if one.varies]

@@ -20,7 +20,7 @@ __all__ = ["judged_contrasts", "study_repeats", "untuned_contrasts"]
 def judged_contrasts(
     study: Study, records: Records, rows: Sequence[Mapping[str, Any]], repeats: Sequence[Repeats]
 ) -> tuple[dict[str, Learning], Sequence[DatasetLooks], Mapping[str, Learning], list[Comparison]]:
-    """What was learned on each data set, the looks, what was learned on all repeats, and the declared contrasts."""
+    """The learning on each data set, the looks, the learning on all repeats, and the declared contrasts."""
     datasets = tuple(dict.fromkeys(records.runs["dataset"]))
     learned = {d: one for d in datasets if (one := learning(records, study, d, len(repeats)))}
     looks = reached_looks(rows, study.contrasts, datasets, study.looks, study.metric, learned) if study.looks else ()

@@ -114,7 +114,7 @@ def _with_chosen(results: StudyResults, variant: str, options: Mapping[str, Any]
 
 
 def _features(model: ModelConfig) -> str:
-    """What a model that is no network gets of an image; empty for others."""
+    """The input that a model other than a network gets of an image; empty for networks."""
     if sets := handmade_sets(model):
         return f"hand-made features ({', '.join(sets)}) are computed"
     return "a frozen backbone computes features" if isinstance(model, LogisticConfig) else ""

@@ -230,7 +230,7 @@ def _scope_sentence(tune: Tuning) -> str:
 
 
 def _gain_sentences(study: Study, tune: Tuning, rows: Sequence[TuningRow]) -> list[str]:
-    """What the baseline has gained by the same search."""
+    """The gain of the baseline by the same search."""
     scale, sentences = validation_scale(tune), []
     for row in rows:
         if row.variant == study.baseline and row.gain is not None and row.declared is not None:

@@ -198,7 +198,7 @@ def bytes_of_tests(states: RunStates, tests: Sequence[TransferTest]) -> list[byt
 
 
 def _parse(data: bytes) -> "tuple[dict[str, Any], pd.DataFrame] | None":
-    """What a file says about itself, and its table; None if it is damaged."""
+    """The description in a file, and its table; None if it is damaged."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -211,5 +211,5 @@ def _parse(data: bytes) -> "tuple[dict[str, Any], pd.DataFrame] | None":
 
 
 def _digest(record: RunRecord) -> str:
-    """What tells a run's record from that of the same run trained again: it has the times that training took."""
+    """A digest of a record, other than that of the same run trained again: it has the times that training took."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ __all__ = ["dimension_loss"]
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """The same as `emotune.training.loss.Loss`, of outputs and targets (B, D) on scales from −1 to 1."""
 SMALLEST = 1e-12
-"""What a denominator is at least: all predictions of a batch may equal all ratings."""
+"""The smallest denominator: all predictions of a batch may equal all ratings."""
 
 
 def dimension_loss(config: MseLoss | CccLoss, total: Callable[[torch.Tensor], torch.Tensor]) -> Loss:

@@ -44,7 +44,7 @@ def make_named_loss(loss: NamedLoss, classes: Sequence[str]) -> Loss:
 
 
 def readout(train: TrainConfig) -> Readout | None:
-    """What makes logits of the outputs of a network that was trained with a loss; None: they are logits."""
+    """The function that makes logits of the outputs of a network trained with a loss; None: they are logits."""
     return clipped_log_shares if isinstance(train.loss, CnnrLoss) else None
 
 

@@ -111,7 +111,7 @@ def fit(
 def _importance(
     run: RunConfig, rows: Rows, features: np.ndarray, targets: np.ndarray, on_progress: Callable[[], None]
 ) -> dict[str, Any]:
-    """Which hand-made features the model needs, as ``importance``; nothing for other models and for tuning runs."""
+    """The hand-made features that the model needs, as ``importance``; nothing for other models and for tuning runs."""
     if run.tuning or not rows.columns or not isinstance(rows.model, Svm | Logistic):
         return {}
     return {"importance": permutation_importance(rows.model, features, targets, rows.columns, on_progress)}

@@ -63,16 +63,7 @@ def handmade_features(
     """A function that gives the features of all images in the shards of a split, by the split's name, float32 (N, F).
 
     Columns are those of the sets, one set after the other. All ranks call this together; each sees to the features on
-    its machine.
-
-    Args:
-        run: The run.
-        sets: The names of the sets.
-        session: The ranks that work on the run together.
-        resources: The resources, which limit how much features may fill.
-        on_progress: A function that is called while features are computed.
-        stop: A function that is called between images; once it returns true, an `InterruptedRunError` is raised.
-        splits: The splits whose features are needed; None: those that the run reads.
+    its machine. The arguments and errors are those of `feature_tables`.
     """
     tables = feature_tables(run, sets, session, resources, on_progress, stop, splits=splits)
 

@@ -27,7 +27,7 @@ IMAGES_A_LINE = 8
 
 @dataclass(frozen=True)
 class FeatureJob:
-    """What is to be computed.
+    """The work of a process that computes features.
 
     Attributes:
         dataset: The data set with the splits of its shards.

@@ -1,4 +1,4 @@
-"""What a process does with one run: trains it, or tests it on other data sets once it is finished."""
+"""The work of a process on one run: trains it, or tests it on other data sets once it is finished."""
 
 from collections.abc import Callable, Sequence
 

@@ -32,7 +32,7 @@ __all__ = ["SeesImages", "StepResult", "TrainState", "backward", "network_inputs
 
 
 class SeesImages(Protocol):
-    """What decides how images are seen, a dataclass: a network in training, or in a test of other images."""
+    """The settings that decide how images are seen, a dataclass: a network in training, or in a test elsewhere."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 

@@ -1,4 +1,4 @@
-"""What differs between predicting classes, distributions and dimensions: targets, views, measures, stored columns."""
+"""The differences between predicting classes, distributions and dimensions: targets, views, measures, columns."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType

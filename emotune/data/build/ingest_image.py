@@ -104,7 +104,7 @@ def ingest_image(entry: Entry, limits: Limits) -> tuple[IngestedImage, bytes]:
 
 
 def _ingest_clip(entry: Entry, clip: Clip, limits: Limits) -> tuple[IngestedImage, bytes]:
-    """What is known of a clip, and the JPEG of its frames below each other, which is treated as one image."""
+    """The facts about a clip, and the JPEG of its frames below each other, which is treated as one image."""
     key = entry.key or ""
     try:
         with clip.path.open("rb") as file:
@@ -118,7 +118,7 @@ def _ingest_clip(entry: Entry, clip: Clip, limits: Limits) -> tuple[IngestedImag
 
 
 def _unusable(key: str, error: OSError | ValueError) -> tuple[IngestedImage, bytes]:
-    """What is known of a file that cannot be read or decoded."""
+    """The facts about a file that cannot be read or decoded."""
     if isinstance(error, UnreadableImageError):
         return IngestedImage(key, ((_problem_of(error), str(error)),)), b""
     return IngestedImage("", ((Problem.UNREADABLE, getattr(error, "strerror", None) or str(error)),)), b""

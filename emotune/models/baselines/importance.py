@@ -1,4 +1,4 @@
-"""Which features a fitted model needs: the accuracy that it loses if their values are shuffled over the images.
+"""The features that a fitted model needs: the accuracy that it loses if their values are shuffled over the images.
 
 This is permutation importance (Breiman 2001, "Random Forests", section 10). The columns of a group are shuffled
 together, so that they keep agreeing with each other. Shuffled values are those of other images, not what such images
@@ -34,7 +34,7 @@ class AdditiveModel(Protocol):
     """A fitted model that classifies images by sums over the columns of their features."""
 
     def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """What some columns add to the sums: features (N, F), columns' numbers (C,) → (N, S)."""
+        """The share of some columns in the sums: features (N, F), columns' numbers (C,) → (N, S)."""
         ...
 
     def classes_of_sums(self, sums: np.ndarray) -> np.ndarray:

@@ -90,7 +90,7 @@ class Logistic:
         return log_probabilities(scores, self._temperature, self._regression.classes_, self.classes)
 
     def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """What some columns add to the scores of the classes with training images: (N, F), (C,) → (N, S)."""
+        """The share of some columns in the scores of the classes with training images: (N, F), (C,) → (N, S)."""
         standardised = (features[:, columns] - self._scaler.mean_[columns]) / self._scaler.scale_[columns]
         return standardised @ self._regression.coef_[:, columns].T
 
@@ -100,7 +100,7 @@ class Logistic:
         return known[(scores[:, 0] > 0).astype(int) if len(known) == 2 else scores.argmax(axis=1)]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What the regression has learned, by name, for `emotune.models.baselines.fitted_file`."""
+        """The fitted arrays, by name, for `emotune.models.baselines.fitted_file`."""
         return {
             "mean": self._scaler.mean_, "scale": self._scaler.scale_, "weights": self._regression.coef_,
             "intercepts": self._regression.intercept_, "known": self._regression.classes_,

@@ -87,7 +87,7 @@ class Svm:
         return svc.classes_[mean_margins(margins, len(svc.classes_)).argmax(axis=1)]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What the machine has learned, by name, for `emotune.models.baselines.fitted_file`."""
+        """The fitted arrays, by name, for `emotune.models.baselines.fitted_file`."""
         scaler, svc = self._pipeline
         return {
             "mean": scaler.mean_, "scale": scaler.scale_, "vectors": svc.support_vectors_,

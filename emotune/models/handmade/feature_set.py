@@ -1,4 +1,4 @@
-"""What a set of hand-made features is: named numbers that are computed from the pixels of one image."""
+"""A set of hand-made features: named numbers that are computed from the pixels of one image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

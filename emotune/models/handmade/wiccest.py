@@ -36,7 +36,7 @@ SHAPES = (0.1, 5.0)
 LEAST_WIDTH = 1e-4
 """The least β: where no edge is seen, which has the γ of a Gaussian, 2."""
 LEAST_LIGHT = 0.01
-"""What is added to E, for dark regions: 1 % of white."""
+"""The constant that is added to E, for dark regions: 1 % of white."""
 CHANNELS = ("intensity", "yellow_blue", "red_green")
 DIRECTIONS = ("x", "y")
 GRIDS = ((1, 1.0), (2, 0.5), (3, 0.5))

@@ -59,7 +59,7 @@ class Blocks:
         return len(positions(self.config.step)) ** 2
 
     def described(self, descriptors: np.ndarray) -> np.ndarray:
-        """What the model uses of the descriptors of images' patches: (..., P·44) → (..., P, D)."""
+        """The part of the descriptors of images' patches that the model uses: (..., P·44) → (..., P, D)."""
         whole = descriptors.reshape(*descriptors.shape[:-1], self.patches, GRADIENTS + COLOURS)
         return whole[..., :GRADIENTS] if self.config.descriptor == "gradients" else whole
 

@@ -1,4 +1,4 @@
-"""Which words the blocks of an image have."""
+"""The words of the blocks of an image."""
 
 from collections.abc import Sequence
 

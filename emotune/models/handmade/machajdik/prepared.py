@@ -1,4 +1,4 @@
-"""What several groups of features need of an image, computed once."""
+"""The parts of an image that several groups of features need, computed once."""
 
 from dataclasses import dataclass
 
