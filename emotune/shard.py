@@ -136,10 +136,12 @@ def _download(listing: Listing, options: argparse.Namespace, progress: Progress,
 
 
 class _Rate(ProgressColumn):
-    """A column with the number of images per second."""
+    """A column with the number of images per second, or of seconds per video if that is more than one."""
 
     def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f}/s" if task.speed else "")
+        if not task.speed:
+            return Text("")
+        return Text(f"{task.speed:.0f}/s" if task.speed >= 1 else f"{1 / task.speed:.0f} s each")
 
 
 def _progress(console: Console) -> Progress:

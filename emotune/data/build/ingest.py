@@ -22,6 +22,8 @@ __all__ = ["ingest", "source_stamp"]
 
 CHUNK = 64
 """Images in a chunk: an interruption costs each process at most so many."""
+CLIPS = 2
+"""Videos in a chunk: one takes as long as many images, and few videos should occupy all processes, too."""
 
 
 class _SpoolRow(TypedDict):
@@ -54,7 +56,8 @@ def ingest(
         workers: The number of processes that read images; 1 reads them in this process.
         advance: A function that is called with the number of images that are finished, chunk by chunk.
     """
-    chunks = [entries[start : start + CHUNK] for start in range(0, len(entries), CHUNK)]
+    size = CLIPS if entries and isinstance(entries[0].image, Clip) else CHUNK
+    chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
     names = [_chunk_name(chunk, limits) for chunk in chunks]
     spool.mkdir(parents=True, exist_ok=True)
     finished: dict[str, list[IngestedImage]] = {}

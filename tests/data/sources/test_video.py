@@ -12,7 +12,8 @@ from videos import flat, moving, pattern, write_class_folders, write_clip
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.decode_clip import decode_clip
-from emotune.data.build.ingest_image import Limits
+from emotune.data.build.ingest import ingest
+from emotune.data.build.ingest_image import LIMITS, Limits
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import read_manifest
@@ -112,6 +113,36 @@ def test_the_command_writes_a_sample_per_clip_whose_frames_are_those_of_the_clip
     before = {path: path.stat().st_mtime_ns for path in out.iterdir()}
     assert main(command) == 0  # nothing is left to do
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == before
+
+
+def test_processes_share_few_clips_and_write_the_bytes_that_one_writes(tmp_path):
+    clips = write_class_folders(tmp_path / "clips", 5)
+    (clips / "calm" / "text.mp4").write_text("not a video" * 99)
+    listing = Video(clips, frames=3, labels="any").listing()
+    alone, shared = (Folder(str(tmp_path / name)) for name in ("alone", "shared"))
+    write_shards(listing, alone)
+    finished: list[int] = []
+    write_shards(listing, shared, workers=3, advance=finished.append)
+    assert sorted(finished) == [1] + [2] * 5, "processes get a few clips at a time"
+    files = {path.name: path.read_bytes() for path in (tmp_path / "alone").iterdir() if path.is_file()}
+    assert len(files) > 2
+    assert files == {path.name: path.read_bytes() for path in (tmp_path / "shared").iterdir() if path.is_file()}
+
+
+def test_clips_that_were_decoded_before_an_interruption_are_not_decoded_again(tmp_path):
+    clips = write_class_folders(tmp_path / "clips", 3)
+    listing = Video(clips, frames=3, labels="any").listing()
+
+    def interrupt(finished: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(listing.entries, tmp_path / "spool", LIMITS, workers=2, advance=interrupt)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "spool").iterdir()}
+    assert before
+    taken = ingest(listing.entries, tmp_path / "spool", LIMITS, workers=2)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert taken == ingest(listing.entries, tmp_path / "other", LIMITS)
 
 
 def test_images_have_no_frames_in_their_manifest(tmp_path):
