@@ -67,7 +67,16 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
 class InputOptions:
-    """The changes of a network's input in a study; None keeps the network's own value, see `InputSpec`."""
+    """The changes of a network's input in a study; None keeps the network's own value, see `InputSpec`.
+
+    Attributes:
+        side: The side of the square that the network sees, in pixels.
+        resize: The side of the square that images are resized to before they are cropped. Default: in the network's own
+            ratio to ``side``.
+        interpolation: The interpolation with which images are resized.
+        mean: The mean of red, green and blue that is subtracted, on a scale from 0 to 1.
+        std: The standard deviation of red, green and blue by which the difference is divided.
+    """
 
     side: Side | None = None
     resize: Side | None = None

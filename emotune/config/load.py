@@ -35,7 +35,7 @@ from emotune.config.types import FORBID_UNKNOWN_KEYS
 from emotune.config.validation import UniqueKeyLoader, describe_validation_error, format_problem, valid_keys
 from emotune.core.errors import InputError
 
-__all__ = ["load_study", "shipped_study"]
+__all__ = ["StudyFile", "load_study", "shipped_study"]
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -48,8 +48,31 @@ def _selection(value: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True, config=FORBID_UNKNOWN_KEYS)
-class _StudyFile:
-    """The keys of a study file, with their types and defaults."""
+class StudyFile:
+    """The keys of a study file, with their types and defaults.
+
+    Attributes:
+        question: The question, in a sentence, which the report's first paragraph answers.
+        datasets: The data sets: ``scenes``, folders or URLs of shards, or mappings with more keys (`Selection`).
+        baseline: The variant that others are compared with.
+        variants: The variants by name, each with what only it changes, by dotted keys (``model.score: tanh``) or as
+            mappings; ``{}`` is one that changes nothing.
+        contrasts: The declared comparisons: texts such as ``attention - alexnet``, or ``{name: …, weights: {…}}``.
+        seeds: The number of runs of each variant on each data set; or ``{up_to: 20, looks: [5, 10, 20]}``, as many as
+            its contrasts need.
+        model: The options of the model that all variants share.
+        train: The options of training that all variants share.
+        metric: The metric that decides, and its smallest effect of interest.
+        resources: The compute resources of each run; they do not change results.
+        aa: Whether the baseline is trained once more with other initial weights and dropout masks, as the noise floor.
+        factors: The levels of each factor: the options of each level, or the names of the variants that have it.
+        references: Further variants that all others are compared with, without a verdict.
+        test_on: Other data sets on which the finished runs are tested, too (`OtherData`).
+        task: What is predicted. Default: the target of the data sets.
+        tune: The options that are chosen for each variant by validation, before its runs.
+        parts: The parts of a model by name, each with its options, for ``ablate``.
+        ablate: How ``parts`` become variants: ``leave_one_out``, ``add_one_in``, or both.
+    """
 
     question: Text
     datasets: Annotated[list[Annotated[Selection, BeforeValidator(_selection)]], Field(min_length=1)]
@@ -96,15 +119,15 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     except Exception as error:  # yaml's constructors raise nearly anything on malformed dates, numbers and tags
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(raw, dict):
-        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(valid_keys(_StudyFile))}")
+        raise InputError(f"{path}: a study is a mapping with the keys {', '.join(valid_keys(StudyFile))}")
     problems: list[str] = []
     raw = expand(raw, problems)
     if problems:
         raise InputError("\n".join(f"{path}: {problem}" for problem in dict.fromkeys(problems)))
     try:
-        file = TypeAdapter(_StudyFile).validate_python(raw, context={"folder": path.parent})
+        file = TypeAdapter(StudyFile).validate_python(raw, context={"folder": path.parent})
     except ValidationError as error:
-        problems += [format_problem(key, text) for key, text in describe_validation_error(error, _StudyFile)]
+        problems += [format_problem(key, text) for key, text in describe_validation_error(error, StudyFile)]
         file = None
     variants = _variants(raw, path.parent, problems)
     declared = raw.get("contrasts")
@@ -133,7 +156,7 @@ def load_study(path: Path, *, aa: bool = False) -> Study:
     )  # fmt: skip
 
 
-def _tuning_problems(file: _StudyFile, variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> list[str]:
+def _tuning_problems(file: StudyFile, variants: Mapping[str, tuple[ModelConfig, TrainConfig]]) -> list[str]:
     """The problems with the tuning, among them options that a variant gives though they are tuned."""
     if file.tune is None or len(variants) < len(file.variants):  # variants with mistakes of their own come first
         return []
@@ -144,7 +167,7 @@ def _tuning_problems(file: _StudyFile, variants: Mapping[str, tuple[ModelConfig,
 
 
 def _mapping(raw: dict[str, Any], key: str) -> dict[str, Any]:
-    """A part of the file that should be a mapping; empty if it is not, which `_StudyFile` reports."""
+    """A part of the file that should be a mapping; empty if it is not, which `StudyFile` reports."""
     return raw[key] if isinstance(raw.get(key), dict) else {}
 
 
@@ -160,7 +183,7 @@ def _variants(raw: dict[str, Any], folder: Path, problems: list[str]) -> dict[st
     for variant, changes in declared.items():
         if mistakes := name_problems(variant, "variants"):
             problems += mistakes
-        elif changes is None or isinstance(changes, dict):  # otherwise `_StudyFile` reports it
+        elif changes is None or isinstance(changes, dict):  # otherwise `StudyFile` reports it
             before = len(problems)
             settings = _settings(shared, changes or {}, f"variants.{variant}", folder, problems)
             if settings:
