@@ -2,14 +2,13 @@
 
 There are no checkpoints: a run that is stopped starts again. Every rank does the same work and rank 0 writes. The
 result does not depend on the seed, unless the backbone whose features a model gets is drawn from it, or the model draws
-words and topics (blocks).
+words and topics (blocks); so the runs of other seeds use the same fit again (`emotune.training.fit_model`).
 """
 
 import json
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ import torch
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.models.baselines.fitted_file import write_fitted
-from emotune.models.baselines.importance import permutation_importance
 from emotune.models.baselines.logistic import Logistic
 from emotune.models.baselines.svm import Svm
 from emotune.models.cost import Cost
@@ -25,7 +23,8 @@ from emotune.runs.directory import METRICS
 from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import RunRecord
 from emotune.training.evaluate import Outputs
-from emotune.training.fitted_rows import Rows, open_rows
+from emotune.training.fit_model import fit_model
+from emotune.training.fitted_rows import open_rows
 from emotune.training.precision import numerics_record
 from emotune.training.progress import Progress
 from emotune.training.provenance import code_origin, libraries_of
@@ -64,15 +63,17 @@ def fit(
     (val_features,) = rows.of("val", lambda evaluated: report("training", len(train) + evaluated))
     reading_s = time.perf_counter() - started if rows.reading else 0.0  # features are there for other runs, too
     train_features, targets = np.concatenate(train_views), np.concatenate([train.targets] * len(train_views))
-    fitted = model.fit(train_features, targets, val_features, val.targets, partial(report, "validating", images))
-    train_logits, val_logits = model.log_probabilities(train_features), model.log_probabilities(val_features)
-    train_end, task = time.perf_counter(), task_of(run)
-    fitted |= _importance(run, rows, val_features, val.targets, partial(report, "validating", images))
-    importance_end, train_s = time.perf_counter(), train_end - started - reading_s
+    prepared, task = time.perf_counter(), task_of(run)
+    outcome = fit_model(
+        model, (train_features, targets), (val_features, val.targets), partial(report, "validating", images),
+        columns=() if run.tuning else rows.columns, keep=session.world.size == 1,
+    )  # fmt: skip
+    model, fitted, train_s = outcome.model, outcome.fitted, prepared - started - reading_s + outcome.fit_s
+    fit_end = time.perf_counter()
     metrics = task.epoch_metrics(
         epoch=1, lr=None,
-        train=(task.loss(targets, Outputs(train_logits, {})), task.score_of(targets, train_logits)),
-        val=(val.targets, Outputs(val_logits, {})), train_s=train_s,
+        train=(task.loss(targets, Outputs(outcome.train, {})), task.score_of(targets, outcome.train)),
+        val=(val.targets, Outputs(outcome.val, {})), train_s=train_s,
     )  # fmt: skip
     progress = Progress(
         epoch=1, seen=len(train), train_s=train_s, history=[metrics], initialisation=rows.initialisation,
@@ -96,7 +97,7 @@ def fit(
     if test:
         write_predictions(folder, run, test, outputs)
     now = time.perf_counter()
-    durations_s = {"reading": reading_s, "train": train_s, "test": now - importance_end, "this_start": now - started}
+    durations_s = {"reading": reading_s, "train": train_s, "test": now - fit_end, "this_start": now - started}
     record = make_record(
         run, session.world, progress, train, durations_s, rows.costs or Cost(model.parameters, None),
         tested=(test, outputs) if test else None,
@@ -106,12 +107,3 @@ def fit(
     if not run.tuning and isinstance(model, Svm | Logistic):
         record["fitted_file"] = {"sha256": write_fitted(folder, model)}
     return session.finish(record)
-
-
-def _importance(
-    run: RunConfig, rows: Rows, features: np.ndarray, targets: np.ndarray, on_progress: Callable[[], None]
-) -> dict[str, Any]:
-    """The hand-made features that the model needs, as ``importance``; nothing for other models and for tuning runs."""
-    if run.tuning or not rows.columns or not isinstance(rows.model, Svm | Logistic):
-        return {}
-    return {"importance": permutation_importance(rows.model, features, targets, rows.columns, on_progress)}
