@@ -12,8 +12,9 @@ from typing import Any, TypedDict
 
 from emotune.config.contrast import Contrast
 from emotune.config.design.factors import cells
+from emotune.config.model import MODEL_CLASSES, PaperNetworkConfig
 from emotune.config.network import NetworkConfig
-from emotune.config.run import RunConfig
+from emotune.config.run import RunConfig, difference_to_defaults
 from emotune.config.shown_options import effective_training, shown_options
 from emotune.config.study import Study
 from emotune.config.types import as_in_study
@@ -34,6 +35,9 @@ __all__ = [
 
 
 CODE, SOURCE = "model.code", "model.source"
+PAPER_NETWORKS = frozenset(one.name for one in MODEL_CLASSES if issubclass(one, PaperNetworkConfig))
+OF_ATTENTION = ("reach", "score", "output", "scale", "temperature")
+"""The options of attention, which have no effect where there is none; only ``head.output`` has one, of its own."""
 DIGEST = re.compile(r"(\(\))? [0-9a-f]{8}$")
 """The empty options and the digest at the end of the user's code, see `emotune.config.user_code.UserCode`."""
 
@@ -163,7 +167,8 @@ def contrast_options(study: Study) -> dict[str, tuple[str, ...]]:
     """The options in which the variants of each contrast differ, by the contrast's name.
 
     A difference of two variants has both values, ``train.lr 0.01 → 0.5`` for example. An effect of factors has those of
-    the levels that it compares, of each factor; any other contrast has the names of the options.
+    the levels that it compares, of each factor; any other contrast has the names of the options. Two kinds of model
+    hardly share an option: then it is said that they are, with those of their options that a study gave.
     """
     return {contrast.name: _contrast_options(study, contrast) for contrast in study.contrasts}
 
@@ -171,13 +176,31 @@ def contrast_options(study: Study) -> dict[str, tuple[str, ...]]:
 def _contrast_options(study: Study, contrast: Contrast) -> tuple[str, ...]:
     if contrast.pair:
         variant, reference = contrast.pair
-        return _setting_texts(setting_differences(study, variant, reference))
+        return _setting_texts(_compared(study, variant, reference))
     if contrast.effect:
         compared = contrast.effect.compared
         return tuple(text for factor, levels in compared.items() for text in _level_options(study, factor, *levels))
     first, *others = contrast.weights
-    names = {key for other in others for key in setting_differences(study, other, first)}
+    names = {key for other in others for key in _compared(study, other, first)}
     return tuple(sorted(names - {SOURCE}))
+
+
+def _compared(study: Study, variant: str, reference: str) -> dict[str, tuple[Any, Any]]:
+    """Their `setting_differences`; of two kinds of model without the options that both have as they are by default."""
+    differences = setting_differences(study, variant, reference)
+    models = [study.variants[name][0] for name in (reference, variant)]
+    if _kind(models[0].name) == _kind(models[1].name):
+        return differences
+    before, now = map(difference_to_defaults, models)
+    given = {"name", *now, *(set(before) - {"backbone"})}  # this one has two meanings
+    return {
+        key: values for key, values in differences.items() if not key.startswith("model.") or key.split(".")[1] in given
+    }
+
+
+def _kind(name: str) -> str:
+    """The kind of a model, by its name: networks of papers are of one kind, and every other model is of its own."""
+    return "network of a paper" if name in PAPER_NETWORKS else name
 
 
 def _level_options(study: Study, factor: str, level: str, first: str) -> tuple[str, ...]:
@@ -191,7 +214,7 @@ def _level_options(study: Study, factor: str, level: str, first: str) -> tuple[s
     for names, variant in by_levels.items():
         if names[place] == level:
             reference = by_levels[(*names[:place], first, *names[place + 1 :])]
-            alike.append(_setting_texts(setting_differences(study, variant, reference)))
+            alike.append(_setting_texts(_compared(study, variant, reference)))
     return tuple(text for text in alike[0] if all(text in texts for texts in alike))
 
 
@@ -221,7 +244,17 @@ def _difference(name: str, entry: VariantEntry, baseline: VariantEntry) -> Archi
 def _setting_texts(settings: Mapping[str, tuple[Any, Any]]) -> tuple[str, ...]:
     """The changed options; a text of the user's code is named by its file and class, where these differ, too."""
     told = {key: values for key, values in settings.items() if key != SOURCE or CODE not in settings}
-    return tuple(filter(None, (_setting(key, before, after) for key, (before, after) in told.items())))
+    for part in ("model.", "model.head."):
+        if settings.get(f"{part}attention", ("", ""))[1] == "none":
+            inert = {f"{part}{name}" for name in OF_ATTENTION} - {"model.head.output"}
+            told = {key: values for key, values in told.items() if key not in inert}
+    names = settings.get("model.name", ("", ""))
+    if "backbone" in names and "model.backbone" in told:  # networks of papers have an option of this name, too
+        told["model.backbone"] = None, told["model.backbone"][1]
+    texts = {key: _setting(key, before, after) for key, (before, after) in told.items()}
+    if CODE not in settings and _kind(names[0]) != _kind(names[1]):
+        texts["model.name"] += ", another kind of model"
+    return tuple(filter(None, texts.values()))
 
 
 def _setting(key: str, before: Any, after: Any) -> str:

@@ -57,3 +57,38 @@ def test_options_of_training_differ_only_where_they_have_an_effect(write):
     assert setting_differences(study, "fast") == {"train.lr": (0.1, 0.2)}
     assert not [key for key in setting_differences(study, "svm") if key.startswith("train.")]
     assert setting_differences(study, "blend")["train.loss.weight"][0] is None
+
+
+def test_two_kinds_of_model_are_named_with_what_the_study_gave(write):
+    study = load_study(write(
+        "question: a?\ndatasets: [x]\nseeds: 3\nbaseline: net\nmodel: {name: alexnet}\ntrain: {epochs: 2, lr: 0.1}\n"
+        "variants: {net: {}, narrow: {model.width: 0.5}, svm: {model.name: svm, model.features: shapes},"
+        " logistic: {model.name: logistic, model.features: colours}, blocks: {model.name: blocks},"
+        " frozen: {model: {name: backbone, backbone: timm:resnet18, head: max, tune: head}}}\n"
+        "contrasts: [net - svm, narrow - svm, logistic - svm, svm - net, blocks - svm, frozen - net, net - frozen,"
+        " {name: both, weights: {svm: 1, net: -0.5, narrow: -0.5}}]\n"
+    ))  # fmt: skip
+    options = contrast_options(study)
+    (only,) = options["net - svm"]
+    assert only.startswith("model.name svm → alexnet, ")
+    assert options["narrow - svm"] == (only, "model.width 0.5")
+    assert options["logistic - svm"][1:] == ("model.features shapes → colours",)
+    assert options["svm - net"][1:] == ("model.features shapes",)
+    assert len(options["blocks - svm"]) == 1
+    assert {"model.backbone timm:resnet18", "model.head max", "model.tune head"} <= {*options["frozen - net"]}
+    assert len(options["net - frozen"]) == 1
+    assert options["both"] == ("model.features", "model.name")
+    assert not any("frames" in text for texts in options.values() for text in texts)
+
+
+def test_options_of_an_absent_layer_are_not_told(write):
+    study = load_study(write(
+        "question: a?\ndatasets: [x]\nseeds: 3\nbaseline: net\nmodel: {name: alexnet}\n"
+        "variants: {net: {}, control: {model.name: dual_branch, model.attention: none}}\ncontrasts: [control - net]\n"
+    ))  # fmt: skip
+    assert contrast_options(study) == {
+        "control - net": (
+            "model.name alexnet → dual_branch", "model.attention none", "model.convolutions separate",
+            "model.fusion concat",
+        )
+    }  # fmt: skip
