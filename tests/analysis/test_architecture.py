@@ -77,7 +77,7 @@ def test_two_kinds_of_model_are_named_with_what_the_study_gave(write):
     assert len(options["blocks - svm"]) == 1
     assert {"model.backbone timm:resnet18", "model.head max", "model.tune head"} <= {*options["frozen - net"]}
     assert len(options["net - frozen"]) == 1
-    assert options["both"] == ("model.features", "model.name")
+    assert options["both"] == ("model.features", "model.name", "model.width")
     assert not any("frames" in text for texts in options.values() for text in texts)
 
 
