@@ -16,6 +16,7 @@ from emotune.cli.ablate_options import override, parse, reproducing_command
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.load import load_study, shipped_study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of, print_error
+from emotune.core.typed_command import error_prefix
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, frozen_at_random, idle_nodes
 from emotune.execution.checks.preflight import preflight
@@ -63,14 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interruption() as stopping:
             return commands[options.command](options, console, stopping)
     except InputError as error:
-        print_error("emotune.ablate", error)
+        print_error(error_prefix("ablate"), error)
         return 2
     except OSError as error:
         reraise_broken_pipe(error)
-        print_error("emotune.ablate", OSError(describe_os_error(error)))
+        print_error(error_prefix("ablate"), OSError(describe_os_error(error)))
         return 1
     except LostClusterError as error:
-        print_error("emotune.ablate", error)
+        print_error(error_prefix("ablate"), error)
         return LOST
     except KeyboardInterrupt as error:
         print(
@@ -151,7 +152,7 @@ def _train(
     try:
         outcome = train_and_report(resolved, plan, ids, _execution(options), reporting, console, stopping)
     except UnwritableError as error:
-        print_error("emotune.ablate", error)
+        print_error(error_prefix("ablate"), error)
         return INTERRUPTED if stopping() else 1
     statuses = outcome.plan.statuses
     ids = [run_id for run_id in ids if run_id in statuses]  # no look needed the others
@@ -159,7 +160,7 @@ def _train(
     if others := states[State.RUNNING]:
         console.print(f"Being trained by other processes, for which this one does not wait: {others}.")
     for line in first_of([*outcome.without_metric, *outcome.untested]):
-        print_error("emotune.ablate", InputError(line))
+        print_error(error_prefix("ablate"), InputError(line))
     return 0 if states[State.DONE] == len(ids) and not outcome.without_metric and not outcome.untested else 1
 
 

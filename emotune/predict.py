@@ -15,10 +15,12 @@ from rich.console import Console
 from rich.progress import track
 
 from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
+from emotune.cli.help_text import HelpFormatter, examples
 from emotune.cli.prediction_output import ImagePrediction, print_predictions, write_csv
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.core.typed_command import error_prefix, typed_command
 from emotune.data.sources.video import VIDEO_SUFFIXES
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
 from emotune.inference.inputs import SUFFIXES, find_images, unique_stems
@@ -45,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interruption() as stopping:
             return _predict(options, stopping)
     except InputError as error:
-        print_error("emotune.predict", error)
+        print_error(error_prefix("predict"), error)
         return 2
     except OSError as error:
         reraise_broken_pipe(error)
-        print_error("emotune.predict", OSError(describe_os_error(error)))
+        print_error(error_prefix("predict"), OSError(describe_os_error(error)))
         return 1
     except ArithmeticError as error:  # an exported file whose outputs differ from torch's
-        print_error("emotune.predict", error)
+        print_error(error_prefix("predict"), error)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
@@ -60,47 +62,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    prog = typed_command("predict")
+    shown = {
+        f"{prog} runs/RUN PHOTOS": "a table with the probabilities of all classes",
+        f"{prog} runs/RUN PHOTOS --out SEEN": f"SEEN/{TABLE}, and where the network looked",
+        f"{prog} runs/RUN --onnx network.onnx": "the network for other programs",
+    }
     parser = CommandLine(
-        prog="python -m emotune.predict",
+        prog=prog, usage="%(prog)s RUN [IMAGE …] [options]", epilog=examples(shown), formatter_class=HelpFormatter,
         description="Predicts the classes of images, or their ratings, with a finished run's network.",
-    )
-    add = parser.add_argument
-    add(
-        "run",
-        type=path_or_url,
-        metavar="RUN",
-        help="folder or URL of a finished run, such as runs/attention-scenes-s0-…",
-    )
-    add(
-        "images",
-        metavar="IMAGE",
-        nargs="*",
-        type=path_or_url,
-        help="images, folders of images, or - to read names from stdin",
-    )
-    add(
-        "--out",
-        type=local_path,
-        metavar="DIR",
-        help=f"write {TABLE} there, and a PNG with the attention map of each image",
-    )
-    form = parser.add_mutually_exclusive_group()
+    )  # fmt: skip
+    add = parser.add_argument_group("what to predict").add_argument
+    add("run", type=path_or_url, metavar="RUN",
+        help="folder or URL of a finished run, such as runs/attention-scenes-s0-…")  # fmt: skip
+    add("images", metavar="IMAGE", nargs="*", type=path_or_url,
+        help="images, folders of images, or - to read names from stdin")  # fmt: skip
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=local_path, metavar="DIR",
+                        help=f"write {TABLE} there, and a PNG with the attention map of each image")  # fmt: skip
+    form = output.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print a JSON object per image and line instead of a table")
     form.add_argument("--csv", action="store_true", help="print comma-separated values instead of a table")
-    add("--onnx", type=local_path, metavar="FILE", help="export the network to this file and check it with onnxruntime")
-    add(
-        "--batch-size",
-        type=_count,
-        default=EVALUATION_BATCH_SIZE,
-        metavar="N",
-        help="images in a forward pass (default: %(default)s)",
-    )
-    add(
-        "--trust-code",
-        action="store_true",
-        help="execute the code of a network of one's own, which comes with the run; read it before",
-    )
+    output.add_argument("--onnx", type=local_path, metavar="FILE",
+                        help="export the network to this file and check it with onnxruntime")  # fmt: skip
+    add = parser.add_argument_group("how to run").add_argument
+    add("--batch-size", type=_count, default=EVALUATION_BATCH_SIZE, metavar="N",
+        help="images in a forward pass (default: %(default)s)")  # fmt: skip
     add("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: the GPU if there is one")
+    add("--trust-code", action="store_true",
+        help="execute the code of a network of one's own, which comes with the run; read it before")  # fmt: skip
     return parser
 
 
@@ -160,7 +150,7 @@ def _predict_each(
             try:
                 squares[path] = load_center_crop(path, predictor.input_spec)
             except (OSError, ValueError) as error:  # a system's error has the reason without the name
-                print_error("emotune.predict", InputError(f"{path}: {getattr(error, 'strerror', None) or error}"))
+                print_error(error_prefix("predict"), InputError(f"{path}: {getattr(error, 'strerror', None) or error}"))
         if not squares:
             continue
         batch = predictor.predict_batch(list(squares.values()))

@@ -28,6 +28,7 @@ from emotune.cli.shard_options import command_line, parse_limits, parse_shares
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.core.storage import Folder
+from emotune.core.typed_command import error_prefix
 from emotune.data.build.curate import KEEPABLE
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
@@ -55,17 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _verify(options, console) if options.source == "verify" else _shard(options, console)
     except InputError as error:
-        print_error("emotune.shard", error)
+        print_error(error_prefix("shard"), error)
         return 2
     except OSError as error:  # finished files are kept
         reraise_broken_pipe(error)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         advice = f"{getattr(options, 'out', '')}: the disk is full; free space or name another folder. " if full else ""
-        print_error("emotune.shard", OSError(f"{advice}{describe_os_error(error)}"))
+        print_error(error_prefix("shard"), OSError(f"{advice}{describe_os_error(error)}"))
         return 1
     except BrokenProcessPool:
         killed = "a process that read images was killed, perhaps for lack of memory; try fewer --workers"
-        print_error("emotune.shard", RuntimeError(f"{killed}. Run the same command again to go on from here."))
+        print_error(error_prefix("shard"), RuntimeError(f"{killed}. Run the same command again to go on from here."))
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to go on from here.", file=sys.stderr)
@@ -81,7 +82,7 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
     listing = source(**{field.name: getattr(options, field.name) for field in fields(source)}).listing()
     listing = replace(listing, name=options.name or listing.name)
     for note in (*listing.notes, *_note_on_splits(listing)):
-        print(f"emotune.shard: {note}", file=sys.stderr)
+        print(f"{error_prefix('shard')}: {note}", file=sys.stderr)
     with _progress(console) as progress:
         if any(isinstance(entry.image, Url) for entry in listing.entries):
             listing = _download(listing, options, progress, console)

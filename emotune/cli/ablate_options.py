@@ -2,33 +2,44 @@
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import ValidationError
 
 from emotune.cli.arguments import CommandLine, path_or_url
-from emotune.config.ablate_command import DEFAULT_RUNS, PROGRAM, SUBCOMMANDS, AblateCommand
+from emotune.cli.help_text import HelpFormatter, examples, table
+from emotune.config.ablate_command import DEFAULT_RUNS, SUBCOMMANDS, AblateCommand
 from emotune.config.other_data import OtherData
 from emotune.config.run import RUN_ID
 from emotune.config.study import Study
 from emotune.core.errors import InputError
+from emotune.core.typed_command import typed_command
 
 __all__ = ["override", "parse", "reproducing_command"]
 
 MINIMA = {"seeds": 1, "workers": 1, "gpus_per_worker": 0, "cache_gb": 0, "stall_minutes": 0, "wait": 0}
 """The smallest value of each numeric option; 1 stands for any positive number."""
 
-EPILOG = """commands:
-  status [STUDY]           show the progress of all runs, from any machine that reaches them
-  rerun [STUDY] [RUN …]    train only failed, diverged or named runs
-  prune [STUDY …]          remove runs that no study refers to, after asking
-  COMMAND --help           show the options of a command
-
-exit codes: 0 all runs are done; 1 some failed, diverged, are being trained by another process, or have no
-value of the study's own metric; 2 the input is invalid (nothing was trained); 75 the cluster was lost, the
-same command continues; 130 interrupted
-"""
+COMMANDS = {
+    "status [STUDY]": "show the progress of all runs, from any machine that reaches them",
+    "rerun [STUDY] [RUN …]": "train only failed, diverged or named runs",
+    "prune [STUDY …]": "remove runs that no study refers to, after asking",
+    "COMMAND --help": "show the options of a command",
+}
+EXIT_CODES = (
+    "exit codes: 0 all runs are done; 1 some failed, diverged, are being trained by another process, or have no value "
+    "of the study's own metric; 2 the input is invalid (nothing was trained); 75 the cluster was lost, the same "
+    "command continues; 130 interrupted"
+)
+STUDY = {
+    "dest": "study",
+    "type": path_or_url,
+    "nargs": "?",
+    "metavar": "STUDY",
+    "help": "a study file (.yaml); default: the quickstart that comes with emotune",
+}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -45,8 +56,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _run()
     options = parser.parse_args(arguments)
     options.command = "run"
-    if options.time_steps and options.report_only:
-        parser.error("argument --time-steps: not allowed with argument --report-only")
+    looks_only = "--plan" if options.plan else "--time-steps" if options.time_steps else ""
+    if looks_only and options.report_only:
+        parser.error(f"argument {looks_only}: not allowed with argument --report-only")
     return options
 
 
@@ -94,80 +106,123 @@ def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> Ab
     )
 
 
-def _parser(command: str, operands: str, description: str, **more: str) -> argparse.ArgumentParser:
-    parser = CommandLine(
-        prog=f"{PROGRAM} {command}".rstrip(), description=description, usage=f"%(prog)s {operands} [options]",
-        formatter_class=argparse.RawDescriptionHelpFormatter, **more,
+def _parser(
+    command: str, operands: str, description: str, shown: Mapping[str, str], before: str = ""
+) -> argparse.ArgumentParser:
+    """The parser of a command.
+
+    Args:
+        command: The command's name; empty for that which trains.
+        operands: The operands, as usage shows them.
+        description: What the command does.
+        shown: What each example does, by its words after the command's name.
+        before: The help between options and examples.
+    """
+    prog = f"{typed_command('ablate')} {command}".rstrip()
+    shown = {f"{prog} {words}".rstrip(): text for words, text in shown.items()}
+    return CommandLine(
+        prog=prog, description=description, usage=f"%(prog)s {operands} [options]",
+        epilog=f"{before}{examples(shown)}", formatter_class=HelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--runs", type=path_or_url, default=DEFAULT_RUNS, metavar="URL",
-                        help="the folder or URL of all runs (default: runs)")  # fmt: skip
-    parser.add_argument("--aa", action="store_true",
-                        help="also run an A/A control, the baseline with other initial weights and dropout masks, to "
-                        "measure the noise floor; same as aa: true in the study")  # fmt: skip
-    parser.add_argument("--test-on", action="append", type=path_or_url, metavar="DATA",
-                        help="also test the finished runs on another data set; can be repeated; same as test_on in the "
-                        "study")  # fmt: skip
-    return parser
 
 
 def _run() -> argparse.ArgumentParser:
     parser = _parser(
         "",
         "[STUDY]",
-        "Trains the missing runs of an ablation study and writes its report. The same command continues an\n"
+        "Trains the missing runs of an ablation study and writes its report. The same command continues an "
         "interrupted study, trains only the new runs of a longer one, and does nothing for a finished one.",
-        epilog=EPILOG,
+        {
+            "": "the quickstart, a few minutes on two cores",
+            "my.yaml --plan": "what is missing, why, and how long it takes",
+            "my.yaml": "train what is missing, write reports/my",
+            "my.yaml --seeds 10": "train only the seeds that are new",
+            "status my.yaml": "how far it is, from any machine",
+        },
+        before=f"commands:\n{table(COMMANDS)}\n\n{EXIT_CODES}\n\n",
     )
-    parser.add_argument("study", nargs="?", type=path_or_url,
-                        help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
-    _how_to_run(parser)
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--plan", action="store_true",
+    what = _what(parser, STUDY)
+    what.add_argument("--plan", action="store_true",
                       help="print the missing runs, why, and the expected time, and stop; changes nothing")  # fmt: skip
-    only.add_argument("--report-only", action="store_true", help="write the report of the finished runs and stop")
-    parser.add_argument("--time-steps", action="store_true",
-                        help="print the plan; time 20 steps of each variant that was never timed")  # fmt: skip
+    what.add_argument("--time-steps", action="store_true",
+                      help="print the plan; time 20 steps of each variant that was never timed")  # fmt: skip
+    _where(parser)
+    _how_to_run(parser)
+    report = _report(parser)
+    report.add_argument("--report-only", action="store_true", help="write the report of the finished runs and stop")
     return parser
 
 
+def _what(parser: argparse.ArgumentParser, *operands: Mapping[str, Any]) -> argparse._ArgumentGroup:
+    """The group of arguments that say what is trained and tested, of which operands are the first."""
+    what = parser.add_argument_group("what to run")
+    for operand in operands:
+        what.add_argument(**operand)
+    what.add_argument("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
+    what.add_argument("--aa", action="store_true",
+                      help="also run an A/A control, the baseline with other initial weights and dropout masks, to "
+                      "measure the noise floor; same as aa: true in the study")  # fmt: skip
+    what.add_argument("--test-on", action="append", type=path_or_url, metavar="DATA",
+                      help="also test the finished runs on another data set; can be repeated; same as test_on in the "
+                      "study")  # fmt: skip
+    return what
+
+
+def _where(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    where = parser.add_argument_group("where")
+    where.add_argument("--runs", type=path_or_url, default=DEFAULT_RUNS, metavar="URL",
+                       help="the folder or URL of all runs (default: runs)")  # fmt: skip
+    return where
+
+
 def _how_to_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--report", type=path_or_url, metavar="DIR", help="the folder of the report (default: reports/STUDY)"
-    )
-    parser.add_argument("--model-cards", action=argparse.BooleanOptionalAction,
-                        help="also write a model card for each variant, cards/VARIANT.md, now and whenever the report "
-                        "is written again; --no-model-cards removes them")  # fmt: skip
-    parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
-    parser.add_argument("--workers", type=int, metavar="N", help="number of workers per run; overrides the study")
-    parser.add_argument(
+    how = parser.add_argument_group("how to run")
+    how.add_argument("--executor", choices=["ray", "local"], default="ray",
+                     help="ray: as many runs at once as fit; local: one after another, without Ray")  # fmt: skip
+    how.add_argument("--workers", type=int, metavar="N", help="number of workers per run; overrides the study")
+    how.add_argument(
         "--gpus-per-worker", type=float, metavar="G", help="number of GPUs per worker; overrides the study"
     )
-    parser.add_argument("--cache-gb", type=float, metavar="GB",
-                        help="disk space for decoded images on each machine; overrides the study")  # fmt: skip
-    parser.add_argument("--executor", choices=["ray", "local"], default="ray",
-                        help="ray: as many runs at once as fit; local: one after another, without Ray")  # fmt: skip
-    parser.add_argument("--stall-minutes", type=float, default=15.0, metavar="MIN",
-                        help="minutes without progress after which a run is restarted (default: 15)")  # fmt: skip
-    parser.add_argument("--wait", type=float, default=10.0, metavar="MIN",
-                        help="minutes to wait for the resources that a run needs (default: 10)")  # fmt: skip
-    parser.add_argument(
+    how.add_argument("--cache-gb", type=float, metavar="GB",
+                     help="disk space for decoded images on each machine; overrides the study")  # fmt: skip
+    how.add_argument("--stall-minutes", type=float, default=15.0, metavar="MIN",
+                     help="minutes without progress after which a run is restarted (default: 15)")  # fmt: skip
+    how.add_argument("--wait", type=float, default=10.0, metavar="MIN",
+                     help="minutes to wait for the resources that a run needs (default: 10)")  # fmt: skip
+
+
+def _report(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    report = parser.add_argument_group("report")
+    report.add_argument(
+        "--report", type=path_or_url, metavar="DIR", help="the folder of the report (default: reports/STUDY)"
+    )
+    report.add_argument("--model-cards", action=argparse.BooleanOptionalAction,
+                        help="also write a model card for each variant, cards/VARIANT.md, now and whenever the report "
+                        "is written again; --no-model-cards removes them")  # fmt: skip
+    report.add_argument(
         "--tensorboard",
         type=path_or_url,
         metavar="DIR",
         help="also write TensorBoard event files, a folder for each run",
     )
+    return report
 
 
 def _status() -> argparse.ArgumentParser:
     parser = _parser(
         "status",
         "[STUDY]",
-        "Shows the progress of a study's runs, the process that trains each one, and the reasons of failures.\n"
+        "Shows the progress of a study's runs, the process that trains each one, and the reasons of failures. "
         "It only reads files, so it can be used at any time, from any machine that reaches the runs.",
+        {
+            "my.yaml": "the runs of a study",
+            "my --runs s3://lab/runs": "of a study that somebody else has begun, by its name",
+            "my.yaml --json": "for a program",
+        },
     )
-    parser.add_argument("study", nargs="?", type=path_or_url,
-                        help="a study file, or the name of a registered study; default: the quickstart")  # fmt: skip
-    parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
+    registered = "a study file, or the name of a registered study; default: the quickstart"
+    _what(parser, {**STUDY, "help": registered})
+    _where(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -176,15 +231,21 @@ def _rerun() -> argparse.ArgumentParser:
     parser = _parser(
         "rerun",
         "[STUDY] [RUN …]",
-        "Trains only the given runs. Failed runs continue from their checkpoint. Diverged and finished runs start\n"
+        "Trains only the given runs. Failed runs continue from their checkpoint. Diverged and finished runs start "
         "again, and their files are removed after asking.",
+        {
+            "my.yaml --failed": "only those that failed",
+            "my.yaml tanh-photos-s0-1a2b3c4d": "one of them from its beginning, after asking",
+        },
     )
-    parser.add_argument("study", nargs="?", type=path_or_url, help="a study file (.yaml); default: the quickstart")
-    parser.add_argument("names", nargs="*", metavar="RUN", help="names of runs, as printed by status")
-    parser.add_argument("--failed", action="store_true", help="all failed runs")
-    parser.add_argument("--diverged", action="store_true", help="all diverged runs")
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    named = {"dest": "names", "nargs": "*", "metavar": "RUN", "help": "names of runs, as printed by status"}
+    what = _what(parser, STUDY, named)
+    what.add_argument("--failed", action="store_true", help="all failed runs")
+    what.add_argument("--diverged", action="store_true", help="all diverged runs")
+    what.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    _where(parser)
     _how_to_run(parser)
+    _report(parser)
     return parser
 
 
@@ -192,15 +253,17 @@ def _prune() -> argparse.ArgumentParser:
     parser = _parser(
         "prune",
         "[STUDY …]",
-        "Lists the studies of all users that were run here, and the runs that none of them refers to, with size and\n"
-        "age, and removes these runs after asking. If study files are given, earlier versions of them that the same\n"
+        "Lists the studies of all users that were run here, and the runs that none of them refers to, with size and "
+        "age, and removes these runs after asking. If study files are given, earlier versions of them that the same "
         "user ran on the same machine are forgotten. Runs and studies in use are never touched.",
+        {
+            "my.yaml": "forget earlier versions of a study, and remove the runs that only they had",
+            "--forget my-1a2b3c4d": "forget a study, named as in the list",
+        },
     )
-    parser.add_argument(
-        "studies", nargs="*", type=path_or_url, metavar="STUDY", help="study files in their current version"
-    )
-    parser.add_argument("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the studies")
-    parser.add_argument("--forget", action="append", default=[], metavar="NAME",
-                        help="forget a study, named as in the list (my-1a2b3c4d); can be repeated")  # fmt: skip
-    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    what = _what(parser, {**STUDY, "dest": "studies", "nargs": "*", "help": "study files in their current version"})
+    what.add_argument("--forget", action="append", default=[], metavar="NAME",
+                      help="forget a study, named as in the list (my-1a2b3c4d); can be repeated")  # fmt: skip
+    what.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    _where(parser)
     return parser

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from emotune.cli.arguments import CommandLine, local_path, path_or_url
+from emotune.cli.help_text import HelpFormatter, examples
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus
+from emotune.core.typed_command import typed_command
 from emotune.data.build.curate import KEEPABLE
 from emotune.data.build.ingest_image import Limits
 from emotune.data.sources.base import Source
@@ -15,67 +17,89 @@ from emotune.data.sources.registry import SOURCES
 
 __all__ = ["command_line", "parse_limits", "parse_shares"]
 
+EXAMPLES = {
+    "folder PHOTOS --out DATA": "a folder for each class, named after Mikels' eight emotions",
+    "folder PHOTOS --labels any --out DATA": "a folder for each class of your own",
+    "csv table.csv --out DATA": "a table of paths or links with labels, votes or ratings",
+    "verify DATA": "whether every byte is as it was written",
+}
+
 
 def command_line() -> CommandLine:
     """The parser of the command, with a subcommand for each kind of data set and one to verify shards."""
+    prog = typed_command("shard")
+    shown = {f"{prog} {words}": text for words, text in EXAMPLES.items()}
     parser = CommandLine(
-        prog="python -m emotune.shard", description="Convert images to WebDataset shards with a manifest."
+        prog=prog, description="Converts images to WebDataset shards with a manifest.", usage="%(prog)s SOURCE …",
+        epilog=f"{prog} SOURCE --help shows the options of a source.\n\n{examples(shown)}",
+        formatter_class=HelpFormatter,
+    )  # fmt: skip
+    sources = parser.add_subparsers(
+        dest="source", required=True, metavar="SOURCE", title="sources", prog=prog, parser_class=CommandLine
     )
-    sources = parser.add_subparsers(dest="source", required=True, metavar="SOURCE")
-    common, download = _common_options(), _download_options()
     for name, source in SOURCES.items():
-        parents = [common, download] if name in ("csv", "fi-links", "findingemo") else [common]
-        _add_fields(sources.add_parser(name, parents=parents, help=cast("type[Source]", source).help), source)
-    check = sources.add_parser("verify", help="check shards for changed bytes and for missing or extra samples")
+        about = cast("type[Source]", source).help
+        operands = " ".join(field.name.upper() for field in fields(source) if field.default is MISSING)
+        one = sources.add_parser(
+            name, help=about, description=f"{about[0].upper()}{about[1:]}.",
+            usage=" ".join(f"%(prog)s {operands} --out DATA [options]".split()), formatter_class=HelpFormatter,
+        )  # fmt: skip
+        _add_fields(one.add_argument_group("source"), source)
+        _add_common_options(one)
+        if name in ("csv", "fi-links", "findingemo"):
+            _add_download_options(one)
+    check = sources.add_parser("verify", help="check shards for changed bytes and for missing or extra samples",
+                               formatter_class=HelpFormatter)  # fmt: skip
     check.add_argument("data", type=path_or_url, metavar="DATA", help="folder or URL of shards")
     return parser
 
 
-def _common_options() -> CommandLine:
-    common = CommandLine(add_help=False)
-    add = common.add_argument
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("where").add_argument
     add("--out", required=True, type=path_or_url, metavar="DATA", help="folder or URL (s3://…) for the shards")
     add("--name", help="name of the data set in reports (default: the source's)")
+    add("--replace", action="store_true", help="replace existing shards, even those of another source")
+    add = parser.add_argument_group("which images").add_argument
     add("--split", default="0.7/0.1/0.2", metavar="T/V/T",
         help="shares of train/val/test if the source prescribes no splits (default: %(default)s)")  # fmt: skip
     add("--size", default="256",
         help='shorter side of larger images after resizing, in pixels, or "original" (default: 256)')  # fmt: skip
-    add("--min-side", type=int, default=Limits.min_side,
-        help="shortest accepted side, in pixels (default: %(default)s)")  # fmt: skip
-    add("--max-aspect", type=float, default=Limits.max_aspect,
+    add("--min-side", type=int, default=Limits.min_side, metavar="PIXELS",
+        help="shortest accepted side (default: %(default)s)")  # fmt: skip
+    add("--max-aspect", type=float, default=Limits.max_aspect, metavar="RATIO",
         help="largest accepted ratio of the longer to the shorter side (default: %(default)s)")  # fmt: skip
-    add("--max-pixels", type=int, default=Limits.max_pixels,
+    add("--max-pixels", type=int, default=Limits.max_pixels, metavar="N",
         help="largest number of pixels to decode of an image (default: %(default)s)")  # fmt: skip
-    add("--keep", nargs="+", default=[], choices=[problem.name.lower() for problem in KEEPABLE],
-        help="problems with which images are kept anyway")  # fmt: skip
+    problems = [problem.name.lower() for problem in KEEPABLE]
+    add("--keep", nargs="+", default=[], choices=problems, metavar="PROBLEM",
+        help=f"problems with which images are kept anyway: {', '.join(problems)}")  # fmt: skip
+    add = parser.add_argument_group("report").add_argument
     add("--allow-thumbnails", action="store_true",
         help="let reports show some of these images, if the licence and the people depicted permit it")  # fmt: skip
-    add("--replace", action="store_true", help="replace existing shards, even those of another source")
-    add("--shard-images", type=int, default=1000, help="largest number of images in a shard (default: %(default)s)")
-    add("--workers", type=int, default=available_cpus(),
+    add = parser.add_argument_group("how to run").add_argument
+    add("--shard-images", type=int, default=1000, metavar="N",
+        help="largest number of images in a shard (default: %(default)s)")  # fmt: skip
+    add("--workers", type=int, default=available_cpus(), metavar="N",
         help="number of processes that read images (default: all CPUs)")  # fmt: skip
-    return common
 
 
-def _download_options() -> CommandLine:
+def _add_download_options(parser: argparse.ArgumentParser) -> None:
     # Imported here because the reading processes import this file, too.
     from emotune.data.build.http_client import DownloadOptions
 
-    download = CommandLine(add_help=False)
-    add = download.add_argument_group("downloading").add_argument
+    add = parser.add_argument_group("downloading").add_argument
     add("--downloads", type=local_path, metavar="DIR",
         help="folder for downloaded images (default: in emotune's cache)")  # fmt: skip
-    add("--concurrency", type=int, default=DownloadOptions.concurrency,
+    add("--concurrency", type=int, default=DownloadOptions.concurrency, metavar="N",
         help="number of simultaneous downloads (default: %(default)s)")  # fmt: skip
-    add("--per-host", type=int, default=DownloadOptions.per_host,
+    add("--per-host", type=int, default=DownloadOptions.per_host, metavar="N",
         help="number of simultaneous downloads from one host (default: %(default)s)")  # fmt: skip
-    add("--timeout-s", type=float, default=DownloadOptions.timeout_s,
+    add("--timeout-s", type=float, default=DownloadOptions.timeout_s, metavar="S",
         help="seconds to wait for data from a server (default: %(default)s)")  # fmt: skip
     add("--allow-private", action="store_true", help="allow private addresses and proxies")
-    return download
 
 
-def _add_fields(parser: argparse.ArgumentParser, source: type) -> None:
+def _add_fields(group: argparse._ArgumentGroup, source: type) -> None:
     """Adds the fields of a source as arguments; those without a default are positional."""
     hints = get_type_hints(source, include_extras=True)
     for field in fields(source):
@@ -86,10 +110,10 @@ def _add_fields(parser: argparse.ArgumentParser, source: type) -> None:
         else:
             settings |= {"type": local_path if kind is Path else kind, "metavar": field.name.upper()}
         if field.default is MISSING:
-            parser.add_argument(field.name, **settings)
+            group.add_argument(field.name, **settings)
         else:
             settings["help"] += " (default: %(default)s)" if field.default != "" else ""
-            parser.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **settings)
+            group.add_argument(f"--{field.name.replace('_', '-')}", default=field.default, **settings)
 
 
 def parse_limits(options: argparse.Namespace) -> Limits:

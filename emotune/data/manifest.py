@@ -21,6 +21,7 @@ from emotune.config.target import Dimension, Target, dimension_problems
 from emotune.config.types import ClassName, Digest, SingleLine, escape_control_characters
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
+from emotune.core.typed_command import typed_command
 
 __all__ = ["FORMAT", "HEALTH", "MANIFEST", "MAX_NAME_LENGTH", "SPLITS", "ExcludedImage", "Manifest", "Problem",
            "Rating", "Shard", "content_digest", "content_line", "count_excluded", "digest", "hash_with_split",
@@ -186,7 +187,7 @@ def read_manifest(folder: Folder) -> Manifest:
     if value is None:
         raise InputError(
             f"{folder}: no {MANIFEST} here; make shards with "
-            f"`python -m emotune.shard folder IMAGES --out {shlex.quote(str(folder))}`"
+            f"`{typed_command('shard')} folder IMAGES --out {shlex.quote(str(folder))}`"
         )
     path = folder / MANIFEST
     if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:

@@ -9,6 +9,7 @@ from emotune.config.run import DatasetRef, Selection
 from emotune.config.target import Target, can_give
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
+from emotune.core.typed_command import typed_command
 from emotune.data.datasets.location import EMBEDDED, embedded_content_hash
 from emotune.data.manifest import SPLITS, Manifest, digest, read_manifest
 
@@ -33,7 +34,7 @@ def resolve_datasets(selections: Sequence[Selection | str], task: Target | None 
     for selection in (Selection(data=one) if isinstance(one, str) else one for one in selections):
         ref = _resolve(selection, task)
         if ref.name in refs:
-            raise InputError(f'datasets: two are called "{ref.name}"; rename one with emotune.shard --name')
+            raise InputError(f'datasets: two are called "{ref.name}"; rename one with {typed_command("shard")} --name')
         if twin := next((r for r in refs.values() if r.identity == ref.identity), None):
             raise InputError(f'datasets: "{twin.name}" and "{ref.name}" hold the same images; keep one of them')
         same_content = [r for r in refs.values() if r.content_hash == ref.content_hash]
@@ -116,7 +117,7 @@ def _check_task(data: str, target: Target, task: Target | None) -> None:
         "dimensions": "it has no ratings",
     }[task]
     others = (
-        "make shards of ratings (emotune-shard oasis, or csv with --valence and its like)"
+        "make shards of ratings (`shard oasis`, or csv with --valence and its like)"
         if task == "dimensions" else f"make shards with --target {task}, if the source has it"
     )  # fmt: skip
     raise InputError(f'task: {task}, but "{data}" was made for {target}: {remedy}; leave out task, or {others}')

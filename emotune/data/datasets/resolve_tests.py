@@ -8,6 +8,7 @@ from emotune.config.other_data import OtherData, TransferTest
 from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
+from emotune.core.typed_command import typed_command
 from emotune.data.datasets.location import EMBEDDED, embedded_content_hash, is_ready, manifest_of
 from emotune.data.datasets.resolve import local_folder
 from emotune.data.manifest import SPLITS, read_manifest
@@ -40,7 +41,7 @@ def resolve_tests(others: Sequence[OtherData], datasets: Sequence[DatasetRef]) -
         if any((one.trained_on, one.file) == (earlier.trained_on, earlier.file) for earlier in tests[:i]):
             problems.append(f'test_on: "{one.name}" is listed twice; leave one out')
         elif any((one.trained_on, one.name) == (earlier.trained_on, earlier.name) for earlier in tests[:i]):
-            problems.append(f'test_on: two are called "{one.name}"; rename one with emotune.shard --name')
+            problems.append(f'test_on: two are called "{one.name}"; rename one with {typed_command("shard")} --name')
     raise_if_any(list(dict.fromkeys(problems)))
     return tuple(tests)
 
@@ -63,7 +64,7 @@ def _tests(other: OtherData, trained: Sequence[DatasetRef]) -> list[TransferTest
             continue
         if own.name == ref.name:
             raise InputError(
-                f'a data set of the study is called "{ref.name}", too; rename one with emotune.shard --name'
+                f'a data set of the study is called "{ref.name}", too; rename one with {typed_command("shard")} --name'
             )
         labels = map_labels(_classes(own), _classes(ref), other.map)
         found.append(TransferTest(own.name, name, ref, other.split, labels, _images(ref, other.split, labels)))

@@ -8,6 +8,7 @@ from PIL import Image
 
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef, RunConfig
+from emotune.core.typed_command import typed_command
 from emotune.data.datasets.location import manifest_of, shards_folder
 from emotune.data.shard_reader import read_samples, read_shard
 
@@ -39,7 +40,7 @@ def enlarged_images(runs: Iterable[RunConfig]) -> list[str]:
             lines.append(
                 f"{dataset.name}: its images are stored with a shorter side of at most {stored} pixels, and enlarged "
                 f"to {max(larger.values())} for {', '.join(larger)}. If the originals are larger, write the shards "
-                f"again: emotune.shard … --size {max(larger.values())}."
+                f"again: {typed_command('shard')} … --size {max(larger.values())}."
             )
     return lines
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from emotune.core.errors import InputError, print_error
 from emotune.core.process_tree import descendants, kill_and_wait
+from emotune.core.typed_command import error_prefix
 
 __all__ = ["LOST", "LostClusterError", "is_reachable", "watch_head"]
 
@@ -71,7 +72,7 @@ def watch_head(address: str, *, local: bool, on_exit: Callable[[], None] = lambd
                 answered_at = time.monotonic()
             elif time.monotonic() - answered_at > limit_s and not left.is_set():
                 message = f"Ray's head at {address} has not answered for {limit_s:.0f} s"
-                print_error("emotune.ablate", LostClusterError(message))
+                print_error(error_prefix("ablate"), LostClusterError(message))
                 sys.stderr.flush()
                 kill_and_wait(descendants(os.getpid()) if local else [])
                 on_exit()
