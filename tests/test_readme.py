@@ -1,4 +1,4 @@
-"""Every command and example of the README works."""
+"""Every command and example of the README and of the documentation works."""
 
 import json
 import os
@@ -10,20 +10,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from documents import DOCS, PAGES, ROOT, blocks
+from documents import commands as commands_of
 from PIL import Image
 
 from emotune import Study, load_study
 from emotune.config.labels import MIKELS
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-STARTS = ("python ", "torchrun ", "pip ", "ray ", "ls ", "find ")
+START, IMAGES = DOCS / "get_started.md", DOCS / "tutorials" / "own_images.md"
 
+ELSEWHERE_PAGES = {
+    "tutorials/containers.md": "tests/cluster",
+    "tutorials/slurm.md": "tests/cluster",
+    "tutorials/export.md": "tests",
+    "tutorials/command_line.md": "tests",
+}
+"""Pages whose commands other tests run, and where."""
 ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
+    "pip install -e '.[docs]' && mkdocs build": "tests/docs/conftest.py",
     "python -m emotune.ablate ablations/fi_8k.yaml": "tests/test_ablations.py plans it; its images are not ours",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     **{
@@ -31,7 +40,7 @@ ELSEWHERE = {
         for extra in ("classical", "clip", "timm")
     },
 }
-"""Commands of the README that other tests run, and where."""
+"""Single commands that other tests run, and where."""
 
 SMALL = {
     "quickstart.py": "--plan",
@@ -55,16 +64,17 @@ quickstart and the study are trained on it.
 """
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-
-
 def commands() -> list[str]:
-    """The commands of code blocks and of the text, in their order, each once."""
-    lines = [line.partition(" #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
-    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL))
-    named = [span for span in spans if span.startswith(STARTS) and "…" not in span]
-    return list(dict.fromkeys([*lines, *named]))
+    """The commands of all pages but those of which other tests run them, each once."""
+    others = [DOCS / page for page in ELSEWHERE_PAGES]
+    pages = [page for page in PAGES if page not in others]
+    return list(dict.fromkeys(command for page in pages for command in commands_of(page)))
+
+
+def my_study() -> str:
+    """The study ``my.yaml`` of the documentation."""
+    (study,) = blocks("yaml", START)
+    return study
 
 
 def tried() -> list[str]:
@@ -83,7 +93,7 @@ LEAVES = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A reader's folder: images, and the quickstart and the README's study, made so small that they take seconds."""
+    """A reader's folder: images, the quickstart and the documentation's study, made so small that they take seconds."""
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
     for label in MIKELS:
@@ -91,8 +101,7 @@ def place(tmp_path_factory) -> Path:
             path = folder / "IMAGES" / label / f"{k}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (80, 80, 3), dtype=np.uint8)).save(path)
-    study, _ = blocks("yaml")
-    small = study.replace("width: 0.25", "width: 0.0625").replace("epochs: 20", "epochs: 1")
+    small = my_study().replace("width: 0.25", "width: 0.0625").replace("epochs: 20", "epochs: 1")
     assert small.count("0.0625") == small.count("epochs: 1,") == 1
     (folder / "my.yaml").write_text(small)
     (folder / "other.yaml").write_text(small.replace("tanh: {", "other: {").replace("tanh - ", "other - "))
@@ -113,17 +122,16 @@ def checkout(folder: Path) -> Path:
 
 
 def write_yaml(folder: Path) -> Path:
-    """The README's study as a file, as it stands there."""
-    study, _ = blocks("yaml")
+    """The documentation's study as a file, as it stands there."""
     path = folder / "readme" / "my.yaml"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(study)
+    path.write_text(my_study())
     return path
 
 
 def run_rest_of_the_python_example(folder: Path) -> None:
-    """What follows the study in the README's Python example, for the study whose runs are in the folder."""
-    (example,) = blocks("python")
+    """What follows the study in the Python example, for the study whose runs are in the folder."""
+    (example,) = blocks("python", IMAGES)
     imports = "".join(line for line in example.splitlines(keepends=True) if line.startswith("from "))
     _, call, rest = example.partition("run_study(study")
     shutil.copy(folder / "IMAGES" / "awe" / "0.jpg", folder / "a.jpg")
@@ -132,8 +140,19 @@ def run_rest_of_the_python_example(folder: Path) -> None:
     assert len(names["results"].runs) == 10
 
 
+def run_the_snippets_about_a_report(folder: Path) -> None:
+    """Each test image of a run is one of the reader's files, and its probabilities sum to one."""
+    of_files, of_probabilities = blocks("python", DOCS / "tutorials" / "report.md")
+    names: dict[str, Any] = {"run": runs_of_tanh(folder)[0].name}
+    exec(of_files, names)
+    exec(of_probabilities, names)
+    assert set(names["table"]["sample_id"]) == set(names["files"])
+    assert all((folder / "IMAGES" / file).is_file() for file in names["files"].values())
+    np.testing.assert_allclose(names["probabilities"].sum(axis=1), 1)
+
+
 def test_the_variants_of_backbones_are_valid(tmp_path: Path):
-    _, variants = blocks("yaml")
+    (variants,) = blocks("yaml", DOCS / "tutorials" / "frozen_backbone.md")
     for file in ("nets.py", "losses.py"):
         shutil.copy(ROOT / "examples" / "own_network" / file, tmp_path)
     path = tmp_path / "backbones.yaml"
@@ -181,18 +200,25 @@ def run(command: str, folder: Path) -> None:
 
 
 def runs_of_tanh(folder: Path) -> list[Path]:
-    """Directories of the runs of the README's variant ``tanh``."""
+    """Directories of the runs of the variant ``tanh``."""
     configs = sorted((folder / "runs").glob("attention-*/config.json"))
     return [path.parent for path in configs if json.loads(path.read_text())["model"]["score"] == "tanh"]
 
 
-def test_commands_that_other_tests_run_are_still_in_the_readme():
+def test_commands_that_other_tests_run_are_still_in_the_documentation():
     assert set(ELSEWHERE) <= set(commands())
+    assert all((ROOT / place).exists() for place in ELSEWHERE_PAGES.values())
+
+
+def test_the_readme_has_the_study_that_the_first_steps_have_and_is_short():
+    readme = ROOT / "README.md"
+    assert blocks("yaml", readme) == [my_study()]
+    assert len(readme.read_text().splitlines()) <= 130
 
 
 def test_the_python_example_is_the_yaml_study_with_names_that_exist(place, monkeypatch):
     """The example is run up to the training, which the test of all commands does with the same study."""
-    (example,) = blocks("python")
+    (example,) = blocks("python", IMAGES)
     head, call, _ = example.partition("run_study(study")
     assert call
     monkeypatch.chdir(place)
@@ -210,7 +236,7 @@ def test_the_python_example_is_the_yaml_study_with_names_that_exist(place, monke
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_cache")
 @pytest.mark.timeout(2400)
-def test_every_command_of_the_readme_works_one_after_another(place, monkeypatch):
+def test_every_command_of_the_documentation_works_one_after_another(place, monkeypatch):
     order = tried()
     # Training comes before the commands that use a trained run.
     order.sort(key=lambda command: (" RUN " in f"{command} ", "verify" in command, "prune" in command))
@@ -222,3 +248,4 @@ def test_every_command_of_the_readme_works_one_after_another(place, monkeypatch)
     assert len(list((place / "PREDICTIONS").glob("*.png"))) == IMAGES_OF_A_CLASS
     monkeypatch.chdir(place)
     run_rest_of_the_python_example(place)
+    run_the_snippets_about_a_report(place)

@@ -1,7 +1,7 @@
 """A run's directory: its files, and the run's state, which follows from them.
 
 The directory is the only database. Every file appears complete or not at all, and ``record.json`` comes last and means
-*done*, so a crash at any moment leaves the directory valid. README, "What a run leaves behind", describes the files.
+*done*, so a crash at any moment leaves the directory valid. ``docs/reference/run_directory.md`` describes the files.
 """
 
 import time

@@ -11,7 +11,7 @@ import pytest
 from emotune.config.feature_sets import FEATURE_SETS
 from emotune.models.handmade.catalogue import feature_set
 
-README = Path(__file__).parents[3] / "README.md"
+MODELS = Path(__file__).parents[3] / "docs" / "reference" / "models.md"
 COLUMN = re.compile(r"[a-z][a-z0-9_]*/[a-z0-9][a-z0-9_.-]*")
 """A group of numbers, and one of its numbers."""
 
@@ -95,6 +95,6 @@ def test_an_image_that_cannot_be_written_to_has_the_same_features(name):
     np.testing.assert_array_equal(features.compute(strided[::2]), features.compute(image))
 
 
-def test_readme_lists_every_set_with_its_numbers():
-    listed = dict(re.findall(r"^\| `([a-z_]+)` \| (\d+) \|", README.read_text(), re.MULTILINE))
+def test_the_documentation_lists_every_set_with_its_numbers():
+    listed = dict(re.findall(r"^\| `([a-z_]+)` \| (\d+) \|", MODELS.read_text(), re.MULTILINE))
     assert listed == {name: str(len(feature_set(name).columns)) for name in FEATURE_SETS}
