@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from disturbed import SHORTER, Disturbed, Fault
+from disturbed import SHORTER, UNTIL_STOPPED, Disturbed, Fault
 from same_result import require_same
 
 pytestmark = pytest.mark.slow
@@ -42,7 +42,7 @@ def test_after_ctrl_c_the_same_command_continues_to_the_same_result(
 ):
     """Without Ray; with it: execution/faults/test_fault_commands.py."""
     with closing(Disturbed(tmp_path, small_shards)) as study:
-        study.strike(Fault("time.sleep(3)", "alexnet", rank=0))
+        study.strike(Fault(UNTIL_STOPPED, "alexnet", rank=0))
         command = study.start(*LOCAL)
         study.struck("alexnet")
         command.process.send_signal(signal.SIGINT)

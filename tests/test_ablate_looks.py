@@ -34,10 +34,27 @@ resources: {{workers: 1}}
 HOLD = """
 number = 1 + len(list(folder.glob(f"held-{now['variant']}-*")))
 (folder / f"held-{now['variant']}-{number}").touch()
-while number > 1 and not (folder / f"go-{now['variant']}-{number}").exists():
+while number > 1 and not ((folder / f"go-{now['variant']}-{number}").exists() or now["stop"]()):
     time.sleep(0.02)
 """
-"""Delays the first step of each run of a variant but the first, until the test releases it."""
+"""Delays the first step of each run of a variant but the first, until the test releases it or it is asked to stop."""
+ASKED_AT_THE_END = """
+if len(list(folder.parent.glob("runs/*/record.json"))) == 3:
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+"""Asks the command to stop when its fourth run has taken its last step."""
+LAST_IS_A_NETWORK = """
+question: Do networks that do not learn tell more than colours?
+datasets: [{data}]
+model: {{name: alexnet, width: 0.0625, dropout: 0.0}}
+train: {{epochs: 1, batch_size: 24, lr: 1.0e-12}}
+baseline: alexnet
+variants:
+  colours: {{model.name: svm}}
+  alexnet: {{}}
+seeds: {{up_to: 3, looks: [2, 3]}}
+contrasts: [alexnet - colours]
+"""
 RELOADS = '<meta http-equiv="refresh"'
 
 
@@ -46,6 +63,22 @@ def look_of(study: Disturbed, pool: Path) -> dict[str, Any]:
     ended = study.begin([sys.executable, "-m", "emotune.ablate", "status", "few.yaml", "--json", "--runs", str(pool)])
     (found,) = json.loads(ended.end().out)["looks"]
     return found
+
+
+@pytest.mark.slow
+def test_a_report_of_a_command_that_is_interrupted_after_the_last_run_of_a_look_says_that_runs_are_missing(
+    tmp_path: Path, small_shards: Path
+):
+    with closing(Disturbed(tmp_path, small_shards)) as study:
+        (tmp_path / "few.yaml").write_text(LAST_IS_A_NETWORK.format(data=small_shards))
+        study.strike(Fault(ASKED_AT_THE_END, "alexnet", rank=0, at="write_predictions", always=True))
+        ended = study.ablate("--executor", "local")
+        assert ended.code == 130, ended
+        between = look_of(study, study.pool)
+        assert (between["reached"], between["next"], between["ended"]) == ([2], 3, 4), (
+            "the runs of a look, and no other"
+        )
+        assert incomplete(study.page()) == (4, 6)
 
 
 @pytest.mark.slow
@@ -68,7 +101,6 @@ def test_looks_on_ray_with_a_growing_report_interrupted_between_them_end_as_with
         (study.site / "go-alexnet-2").touch()
         study.until((study.site / "held-alexnet-3").exists, "a run of the second look")
         command.process.send_signal(signal.SIGTERM)
-        (study.site / "go-alexnet-3").touch()
         ended = command.end()
         assert ended.code == 130, ended
         assert RELOADS not in study.page() and incomplete(study.page()) is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-from disturbed import STEPS, Disturbed, Fault
+from disturbed import STEPS, UNTIL_STOPPED, Disturbed, Fault
 from reading import incomplete
 
 from emotune.core.storage import Folder
@@ -45,7 +45,7 @@ def test_a_study_on_s3_goes_on_from_its_checkpoint_there_and_is_reported_elsewhe
     fsspec.filesystem("s3").put(str(small_shards), data, recursive=True)
     environment = SECRETS | {"RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(temporary)}
     with closing(Disturbed(tmp_path / "cloud", data, {"wild": "train.lr: 1.0e+30"}, pool)) as study:
-        study.strike(Fault("time.sleep(5)", "alexnet", rank=0, step=STEPS + 2))
+        study.strike(Fault(UNTIL_STOPPED, "alexnet", rank=0, step=STEPS + 2))
         command = study.start(**environment)
         study.struck("alexnet")
         command.process.send_signal(signal.SIGINT)

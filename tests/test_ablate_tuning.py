@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disturbed import Disturbed, Fault
+from disturbed import UNTIL_STOPPED, Disturbed, Fault
 
 STUDY = """
 question: Which rate suits which network?
@@ -75,7 +75,7 @@ def test_interrupted_on_ray_while_tuning_the_command_continues_to_the_choice_wit
 ):
     with closing(Disturbed(tmp_path, small_shards)) as study:
         (tmp_path / "few.yaml").write_text(STUDY.format(data=small_shards))
-        study.strike(Fault("time.sleep(3)", "attention", rank=0, step=1))
+        study.strike(Fault(UNTIL_STOPPED, "attention", rank=0, step=1))
         command = study.start()
         study.struck("attention")
         command.process.send_signal(signal.SIGTERM)

@@ -53,6 +53,9 @@ RAISE = "raise RuntimeError('this layer is cursed')"
 HOLD = "while not (folder / 'go').exists(): time.sleep(0.02)"
 """Delays the step until the test calls ``go``; the other rank waits for this one's gradient."""
 
+UNTIL_STOPPED = "while not now['stop'](): time.sleep(0.02)"
+"""Delays the step until this rank has heard that the command was asked to stop, so that no signal comes too late."""
+
 DISTURBER = Path(__file__).with_name("disturber.py")
 """What becomes the ``sitecustomize.py``."""
 
@@ -66,7 +69,8 @@ def alike(*variants: str) -> dict[str, str]:
 class Fault:
     """Strikes once (or ``always``) in one rank of one run, before its ``step``-th step since it was begun or went on.
 
-    ``what`` is Python, with ``folder``, a place for files, in scope; ``at`` names a function of the training loop.
+    ``what`` is Python, with ``folder``, a place for files, and ``now``, what this rank does, in scope; ``at`` names a
+    function of the training loop.
     """
 
     what: str

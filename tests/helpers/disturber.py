@@ -9,7 +9,7 @@ import time  # noqa: F401  faults use it
 from pathlib import Path
 
 folder = Path(__file__).parent
-now = {"variant": None, "step": 0}
+now = {"variant": None, "step": 0, "stop": None}
 
 
 class Disturber:
@@ -35,7 +35,7 @@ def disturb(loop):
         original = getattr(loop, name)
 
         def function(*arguments, **options):
-            before(*arguments)
+            before(*arguments, **options)
             return original(*arguments, **options)
 
         setattr(loop, name, function)
@@ -43,11 +43,11 @@ def disturb(loop):
     wrapped("train", begin)
     wrapped("take_step", step)
     for name in ("write_predictions", "save_weights"):
-        wrapped(name, lambda *arguments, at=name: strike(at))
+        wrapped(name, lambda *_, at=name, **__: strike(at))
 
 
-def begin(run, directory, world):
-    now.update(variant=run.variant, rank=world.rank, step=0)
+def begin(run, directory, world, *, stop, **_):
+    now.update(variant=run.variant, rank=world.rank, step=0, stop=stop)
     left = [int(mark.read_text()) for mark in folder.glob(f"struck-{run.variant}.*[0-9]")]
     with (folder / "begun").open("a") as file:
         file.write(json.dumps([run.variant, [pid for pid in left if lives(pid)]]) + "\n")
@@ -60,7 +60,7 @@ def lives(pid):
         return False
 
 
-def step(learner, *_):
+def step(learner, *_, **__):
     now["step"] += 1
     strike("take_step")
     with (folder / "journal").open("a") as journal:

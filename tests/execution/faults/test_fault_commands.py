@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from disturbed import EPOCHS, HOLD, STEPS, Command, Disturbed, Ended, Fault, alike
+from disturbed import EPOCHS, HOLD, STEPS, UNTIL_STOPPED, Command, Disturbed, Ended, Fault, alike
 from reading import incomplete
 from same_result import require_same
 
@@ -40,8 +40,7 @@ VARIANTS = alike("driver-killed", "raylet-killed", "interrupted", "stopped", "di
 FAULTS = (
     Fault(HOLD, "driver-killed", rank=0),
     Fault(HOLD, "raylet-killed", rank=1),
-    Fault("time.sleep(3)", "interrupted", rank=1),
-    Fault("time.sleep(1)", "interrupted", rank=1, step=9, always=True),
+    Fault(UNTIL_STOPPED, "interrupted", rank=1),
     Fault(HOLD, "stopped", rank=1),  # a step that does not end
     Fault(FILL, "disk-full", rank=0),
     Fault(HOLD, "read-only", rank=0),
