@@ -4,12 +4,21 @@ import re
 
 from emotune.core.errors import InputError
 
-__all__ = ["reject_credentials", "split_location"]
+__all__ = ["mask_credentials", "reject_credentials", "split_location"]
 
 PASSWORD = re.compile(r"(?<=://)[^/@]*:(?!\d+(?:/|$))[^@]*(?=@)")
 """``user:password`` in a URL; text before an ``@`` in the path, after a port, is not a password."""
 SIGNED = re.compile(r"(?<=[?&])(?:x-(?:amz|goog)-[\w-]+|awsaccesskeyid|signature|sig|\w*token|\w*key)=[^&]*", re.I)
 """Query parameters of a URL that grant access."""
+
+
+def mask_credentials(location: str) -> str:
+    """A location with ``***`` in the place of a password, a key or a signature.
+
+    >>> mask_credentials("postgresql://anna:secret@host/runs")
+    'postgresql://***@host/runs'
+    """
+    return SIGNED.sub("***", PASSWORD.sub("***", location)) if "://" in location else location
 
 
 def reject_credentials(location: str) -> None:
@@ -18,7 +27,7 @@ def reject_credentials(location: str) -> None:
     Raises:
         InputError: the URL has a password, a key or a signature, which the message masks.
     """
-    masked = SIGNED.sub("***", PASSWORD.sub("***", location)) if "://" in location else location
+    masked = mask_credentials(location)
     if masked != location:
         raise InputError(
             f"{masked}: contains credentials, which reports and records would show; remove them from the URL and put "

@@ -32,6 +32,7 @@ __all__ = [
     "has_model_cards",
     "input_fingerprint",
     "is_up_to_date",
+    "report_file_names",
     "write_fingerprint",
 ]
 
@@ -238,6 +239,11 @@ def has_model_cards(out: Path) -> bool:
     content = _read_fingerprint_file(out)
     cards = [name for name in content["written"] if name.startswith(CARDS)]
     return content["cards"] and (not cards or any((out / name).is_file() for name in cards))
+
+
+def report_file_names(out: Path) -> list[str]:
+    """The names of the files that a report wrote into a folder, sorted; none without a report made there."""
+    return sorted(_read_fingerprint_file(out)["written"])
 
 
 def _study_reference(study: Study, out: Path) -> StudyReference:

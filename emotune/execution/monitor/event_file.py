@@ -8,6 +8,7 @@ tests read the files with tensorboardX.
 import socket
 import struct
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,6 +39,25 @@ class EventFile:
             value: The value at this step.
         """
         self._write(_integer(2, step) + _message(5, _message(1, _text(1, tag) + _float(2, value))))
+
+    def add_hparams(self, values: Mapping[str, str | float | bool | None], metrics: Iterable[str]) -> None:
+        """Adds what the tab *HParams* shows of a run.
+
+        Args:
+            values: The hyperparameters of the run by name; None stands for *none*.
+            metrics: The names of the curves whose last values are shown beside them.
+        """
+        known = {name: "none" if value is None else value for name, value in values.items()}
+        infos = [_message(4, _text(1, name) + _integer(4, _hparam_type(value))) for name, value in known.items()]
+        shown = [_message(5, _message(1, _text(2, tag))) for tag in metrics]
+        pairs = [_message(1, _text(1, name) + _message(2, _any_value(value))) for name, value in known.items()]
+        for tag, field, content in (
+            ("experiment", 2, b"".join([*infos, *shown])),
+            ("session_start_info", 3, b"".join(pairs)),
+            ("session_end_info", 4, _integer(1, 1)),
+        ):
+            plugin = _message(1, _text(1, "hparams") + _message(2, _message(field, content)))
+            self._write(_message(5, _message(1, _text(1, f"_hparams_/{tag}") + _message(9, plugin))))
 
     def revoke_from(self, step: int) -> None:
         """Removes all points at this step and later ones from all curves (``SessionLog.START``)."""
@@ -80,6 +100,18 @@ def _message(field: int, value: bytes) -> bytes:
 
 def _text(field: int, value: str) -> bytes:
     return _message(field, value.encode())
+
+
+def _hparam_type(value: str | float | bool) -> int:
+    """The number of a type in ``api.proto`` of the plugin: STRING, BOOL, FLOAT64."""
+    return 1 if isinstance(value, str) else 2 if isinstance(value, bool) else 3
+
+
+def _any_value(value: str | float | bool) -> bytes:
+    """A ``google.protobuf.Value``."""
+    if isinstance(value, bool):
+        return _integer(4, value)
+    return _text(3, value) if isinstance(value, str) else _double(2, value)
 
 
 def _checksum(data: bytes) -> bytes:

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,9 +14,48 @@ from emotune.execution.monitor.event_file import EventFile
 from emotune.runs.directory import Status
 from emotune.runs.progress import RunProgress
 
-__all__ = ["TensorBoardWriter"]
+__all__ = ["EVENT_FILES", "TensorBoardWriter", "run_folder_name", "write_finished_run"]
 
 FLUSH_EVERY_S = 5.0
+EVENT_FILES = "events.out.tfevents.*"
+"""The pattern of the names of event files."""
+
+
+def run_folder_name(run: RunConfig) -> str:
+    """The name of a run's folder: that of its directory, with the variant instead of the model."""
+    return run.variant + run.id.removeprefix(model_label(run.model))
+
+
+def write_finished_run(
+    folder: Path,
+    epochs: Sequence[Mapping[str, float]],
+    steps_per_epoch: int,
+    parameters: Mapping[str, str | float | bool | None],
+    results: Mapping[str, float],
+) -> None:
+    """Writes one event file with the curves of a finished run, its parameters and its results.
+
+    Points are at the last step of each epoch, where a run that is being trained has those of validation, too.
+
+    Args:
+        folder: The run's folder.
+        epochs: The values of each epoch by tag, as ``train/loss``, and its number as ``epoch``.
+        steps_per_epoch: The steps of an epoch.
+        parameters: The hyperparameters by name.
+        results: The values of the tested network by tag.
+    """
+    file = EventFile(folder)
+    try:
+        file.add_hparams(parameters, results)
+        for epoch in epochs:
+            for tag, value in epoch.items():
+                if tag != "epoch":
+                    file.add_scalar(tag, int(epoch["epoch"]) * steps_per_epoch, value)
+        last = int(epochs[-1]["epoch"]) * steps_per_epoch if epochs else 0
+        for tag, value in results.items():
+            file.add_scalar(tag, last, value)
+    finally:
+        file.close()
 
 
 class TensorBoardWriter:
@@ -35,7 +74,7 @@ class TensorBoardWriter:
     """
 
     def __init__(self, folder: str, runs: Sequence[RunConfig] = ()) -> None:
-        self._names = {run.id: run.variant + run.id.removeprefix(model_label(run.model)) for run in runs}
+        self._names = {run.id: run_folder_name(run) for run in runs}
         if "://" in folder:
             raise InputError(f"--tensorboard {folder}: is a URL; give a folder of this machine")
         self._folder, self._curves, self._broken = Path(folder), dict[str, _RunCurves](), False
@@ -88,7 +127,7 @@ class _RunCurves:
     """The curves of one run."""
 
     def __init__(self, folder: Path, progress: RunProgress) -> None:
-        continues = any(folder.glob("events.out.tfevents.*"))
+        continues = any(folder.glob(EVENT_FILES))
         self._file = EventFile(folder)
         self._flushed_at = time.monotonic()
         self._step, self._epochs = progress.step, _epochs_done(progress) if continues else 0

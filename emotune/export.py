@@ -1,0 +1,68 @@
+"""`python -m emotune.export [STUDY] --to TOOL`: finished runs to MLflow, W&B, trackio, TensorBoard or the hub."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from emotune.api.export_study import export_study
+from emotune.cli.ablate_options import override
+from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
+from emotune.cli.export_options import export_options, parse
+from emotune.config.load import load_study, shipped_study
+from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.execution.run.signals import INTERRUPTED, interruption
+from emotune.exporters.destination import UnavailableError
+
+__all__ = ["UNAVAILABLE", "main"]
+
+QUICKSTART = "quickstart"
+"""The study that is exported where none is named."""
+UNAVAILABLE = 75
+"""The exit code where a tool cannot be reached: EX_TEMPFAIL, the same command may succeed later."""
+
+
+@exits_on_broken_pipe
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        0: all finished runs are exported; 1: a finished run is damaged, or the output cannot be written; 2: the input
+        cannot be used; 75: the tool cannot be reached or is in use; 130: interrupted; 141: nobody reads the output any
+        more.
+    """
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with interruption():
+            return _export(options)
+    except InputError as error:
+        print_error("emotune.export", error)
+        return 2
+    except UnavailableError as error:
+        print_error("emotune.export", error)
+        print_error("emotune.export", RuntimeError("What was exported is kept; the same command goes on from there."))
+        return UNAVAILABLE
+    except OSError as error:
+        reraise_broken_pipe(error)
+        print_error("emotune.export", OSError(describe_os_error(error)))
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _export(options: argparse.Namespace) -> int:
+    study = load_study(Path(options.study) if options.study else shipped_study(QUICKSTART), aa=options.aa)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    outcome = export_study(override(study, options), options.to, options.runs, export_options(options), console)
+    for line in (*outcome.left_out, *outcome.notes):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not options.dry_run:
+        console.print(f"{len(outcome.written)} runs exported, {len(outcome.unchanged)} unchanged", highlight=False)
+    return 1 if outcome.damaged else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
