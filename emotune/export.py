@@ -12,9 +12,9 @@ from emotune.cli.ablate_options import override
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.cli.export_options import export_options, parse
 from emotune.config.load import load_study, shipped_study
-from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.core.errors import InputError, UnavailableError, describe_os_error, print_error
+from emotune.core.typed_command import error_prefix
 from emotune.execution.run.signals import INTERRUPTED, interruption
-from emotune.exporters.destination import UnavailableError
 
 __all__ = ["UNAVAILABLE", "main"]
 
@@ -38,15 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interruption():
             return _export(options)
     except InputError as error:
-        print_error("emotune.export", error)
+        print_error(error_prefix("export"), error)
         return 2
     except UnavailableError as error:
-        print_error("emotune.export", error)
-        print_error("emotune.export", RuntimeError("What was exported is kept; the same command goes on from there."))
+        print_error(error_prefix("export"), error)
+        print_error(
+            error_prefix("export"), RuntimeError("What was exported is kept; the same command goes on from there.")
+        )
         return UNAVAILABLE
     except OSError as error:
         reraise_broken_pipe(error)
-        print_error("emotune.export", OSError(describe_os_error(error)))
+        print_error(error_prefix("export"), OSError(describe_os_error(error)))
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here.", file=sys.stderr)

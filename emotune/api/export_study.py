@@ -150,6 +150,8 @@ def _content(
     contrasts = contrast_table(results.other_analyses).to_csv(index=False).encode() if results.other_analyses else b""
     report = Path(options.report.replace("{name}", resolved.study.name))
     datasets = [dataset_info(ref) for ref in {run.dataset.name: run.dataset for run in plan.runs}.values()]
+    if to == "tensorboard":
+        return gather(resolved, results, (), weights=False), []  # there is no place for files
     found = study_files(resolved.study, report, datasets, contrasts, allow_thumbnails=options.allow_thumbnails)
     weights = to == "hub" if options.weights is None else options.weights
     return gather(resolved, results, found.files, weights=weights), list(found.notes)

@@ -5,76 +5,81 @@ from collections.abc import Sequence
 
 from emotune.api.export_study import TOOLS, ExportOptions
 from emotune.cli.arguments import CommandLine, path_or_url
+from emotune.cli.help_text import HelpFormatter, examples, table
 from emotune.config.ablate_command import DEFAULT_RUNS
+from emotune.core.typed_command import typed_command
 
-__all__ = ["export_options", "parse"]
+__all__ = ["command_line", "export_options", "parse"]
 
-EPILOG = """examples:
-  python -m emotune.export my.yaml --to mlflow --tracking-uri http://127.0.0.1:5000
-  python -m emotune.export my.yaml --to wandb --offline
-  python -m emotune.export my.yaml --to trackio
-  python -m emotune.export my.yaml --to tensorboard --out events
-  python -m emotune.export my.yaml --to hub --repo-id USER/NAME --dry-run
-
-exit codes: 0 all finished runs are exported; 1 the files of a finished run are damaged, or the output cannot
-be written; 2 the input is invalid; 75 the tool cannot be reached or is in use, the same command continues;
-130 interrupted
-"""
+CODES = {
+    "0": "all finished runs are exported",
+    "1": "the files of a finished run are damaged, or the output cannot be written",
+    "2": "the input is invalid; nothing was exported",
+    "75": "the tool cannot be reached or is in use; the same command continues",
+    "130": "interrupted; the same command continues",
+}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parses the command line."""
+    return command_line().parse_args(arguments)
+
+
+def command_line() -> CommandLine:
+    """The parser of the command."""
+    prog = typed_command("export")
+    shown = {
+        f"{prog} my.yaml --to mlflow": "runs below a parent run, in mlflow.db or where $MLFLOW_TRACKING_URI says",
+        f"{prog} my.yaml --to wandb --offline": "runs on disk, which wandb sync uploads",
+        f"{prog} my.yaml --to tensorboard": "curves and hyperparameters, for tensorboard --logdir",
+        f"{prog} my.yaml --to hub --dry-run": "the folder of a model repository, with its card",
+    }
+    codes = f"exit codes:\n{table(CODES)}"
     parser = CommandLine(
-        prog="python -m emotune.export", usage="%(prog)s [STUDY] --to TOOL [options]",
-        description="Exports the finished runs of a study to another tool, each once: parameters, curves, results and\n"
-        "files, and the study itself as their parent. The same command continues an interrupted export, adds the\n"
-        "runs that have finished since, and replaces what has changed. Nothing is trained or changed.",
-        epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=prog, usage="%(prog)s [STUDY] --to TOOL [options]", formatter_class=HelpFormatter,
+        description="Exports the finished runs of a study to another tool, each once: parameters, curves, results and "
+        "files, and the study as their parent. The same command continues an interrupted export, adds runs that have "
+        "finished since, and replaces what has changed. It trains nothing and changes no run.",
+        epilog=f"{examples(shown)}\n\n{codes}",
     )  # fmt: skip
-    add = parser.add_argument
+    _what(parser)
+    add = parser.add_argument_group("where").add_argument
+    add("--runs", type=path_or_url, default=DEFAULT_RUNS, metavar="URL",
+        help="the folder or URL of all runs (default: runs)")  # fmt: skip
+    add("--report", type=path_or_url, metavar="DIR", help="the folder of the report (default: reports/STUDY)")
+    add("--out", type=path_or_url, metavar="DIR",
+        help="the folder to write to (default: tensorboard/STUDY and hub/STUDY; the working directory for wandb; "
+        "trackio's own store)")  # fmt: skip
+    add("--project", metavar="NAME",
+        help="the experiment of mlflow, or the project of wandb or trackio (default: the study's name)")  # fmt: skip
+    _of_one_tool(parser)
+    return parser
+
+
+def _what(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("what to export").add_argument
     add("study", nargs="?", type=path_or_url, metavar="STUDY",
         help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
-    add("--to", required=True, choices=TOOLS, help="the tool, which pip install 'emotune[TOOL]' installs; tensorboard "
-        "needs nothing")  # fmt: skip
-    add(
-        "--runs",
-        type=path_or_url,
-        default=DEFAULT_RUNS,
-        metavar="URL",
-        help="the folder or URL of all runs (default: runs)",
-    )
-    add("--report", type=path_or_url, metavar="DIR", help="the folder of the report (default: reports/STUDY)")
-    add(
-        "--weights",
-        action=argparse.BooleanOptionalAction,
-        help="export trained weights, too (default: to the hub only)",
-    )
-    add("--allow-thumbnails", action="store_true",
-        help="export report files that show photographs, too, if licence and people depicted permit it")  # fmt: skip
+    add("--to", required=True, choices=TOOLS, help="the tool; pip install 'emotune[TOOL]' installs what it needs")
     add("--dry-run", action="store_true",
-        help="print what would be sent and stop; the folder for the hub is written, but not uploaded")  # fmt: skip
-    add("--out", type=path_or_url, metavar="DIR", help="the folder to write to (default: tensorboard/STUDY, hub/STUDY; "
-        "wandb in the working directory; trackio's own store)")  # fmt: skip
-    add("--project", metavar="NAME", help="experiment (mlflow) or project (wandb, trackio); default: the study's name")
-    of_tools = parser.add_argument_group("options of one tool")
-    add = of_tools.add_argument
-    add(
-        "--tracking-uri",
-        metavar="URI",
-        help="mlflow: server or store (default: $MLFLOW_TRACKING_URI, or a sqlite file)",
-    )
-    add("--entity", metavar="NAME", help="wandb: the user or team to whom the project belongs")
-    add("--offline", action="store_true", help="wandb: only write runs to disk, from where wandb sync uploads them")
-    add("--repo-id", dest="repo", metavar="USER/NAME", help="hub: the repository to upload to (default: no upload)")
-    add("--public", action="store_true", help="hub: make a new repository public (default: private)")
-    add("--license", dest="licence", metavar="ID", help="hub: the licence of the weights, such as cc-by-4.0")
-    of_study = parser.add_argument_group("options that the study was run with")
-    add = of_study.add_argument
+        help="print what would be exported and stop; the folder for the hub is written, but not uploaded")  # fmt: skip
+    add("--weights", action=argparse.BooleanOptionalAction, help="with trained weights (default: to the hub only)")
+    add("--allow-thumbnails", action="store_true",
+        help="with report files that show photographs, if their licence and the people depicted permit it")  # fmt: skip
     add("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
-    add("--aa", action="store_true", help="the A/A control belongs to the study; same as aa: true in it")
-    add("--test-on", action="append", type=path_or_url, metavar="DATA", help="another data set of their tests; can be "
-        "repeated")  # fmt: skip
-    return parser.parse_args(arguments)
+    add("--aa", action="store_true", help="with the runs of the A/A control; same as aa: true in the study")
+    add("--test-on", action="append", type=path_or_url, metavar="DATA",
+        help="with the tests on another data set; can be repeated; same as test_on in the study")  # fmt: skip
+
+
+def _of_one_tool(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("options of one tool").add_argument
+    add("--tracking-uri", metavar="URI", help="mlflow: the server or store (default: MLflow's own)")
+    add("--entity", metavar="NAME", help="wandb: the user or team to whom the project belongs")
+    add("--offline", action="store_true", help="wandb: only write the runs to disk")
+    add("--repo-id", dest="repo", metavar="USER/NAME", help="hub: the repository to upload to (default: no upload)")
+    add("--public", action="store_true", help="hub: a repository that is made is public (default: private)")
+    add("--license", dest="licence", metavar="ID", help="hub: the licence of the weights, such as cc-by-4.0")
 
 
 def export_options(options: argparse.Namespace) -> ExportOptions:

@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = [
     "InputError",
+    "UnavailableError",
     "UnwritableError",
     "closest",
     "describe_os_error",
@@ -27,6 +28,13 @@ MIN_SIMILARITY = 0.65
 
 class InputError(ValueError):
     """Invalid input. The message says what is wrong, where, and what to do; a command ends with code 2."""
+
+
+class UnavailableError(RuntimeError):
+    """Another program's service cannot be reached, or is in use: the same command may succeed later, and goes on then.
+
+    The message says which, and why; a command ends with code 75 (EX_TEMPFAIL).
+    """
 
 
 class UnwritableError(OSError):

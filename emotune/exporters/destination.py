@@ -11,11 +11,11 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import InputError
+from emotune.core.errors import InputError, UnavailableError
 from emotune.core.location import mask_credentials
 from emotune.exporters.content import RunContent, StudyContent
 
-__all__ = ["Destination", "UnavailableError", "installed", "masked", "one_writer"]
+__all__ = ["Destination", "installed", "masked", "one_writer"]
 
 SECRETS = ("WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD",
            "DATABRICKS_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # fmt: skip
@@ -24,13 +24,6 @@ MIN_SECRET = 6
 """The shortest value that is taken for a secret."""
 MOST_CHARACTERS = 300
 """The length at which a tool's message is cut."""
-
-
-class UnavailableError(RuntimeError):
-    """The destination cannot be reached, or another process is writing to it: the same command may succeed later.
-
-    What was exported is kept, and the runs are as they were.
-    """
 
 
 class Destination(Protocol):

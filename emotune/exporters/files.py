@@ -10,6 +10,7 @@ from emotune.config.run import RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder, to_json_bytes
+from emotune.core.typed_command import typed_command
 from emotune.exporters.parameters import without_folders
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.freshness import check_owner, report_file_names
@@ -96,7 +97,9 @@ def study_files(
     if not names:
         notes.append(f"{report}: has no report of this study, so none is exported; --report DIR names its folder")
     elif (report / "contrasts.csv").is_file() and (report / "contrasts.csv").read_bytes() != contrasts:
-        notes.append(f"{report}: the report is older than the runs; python -m emotune.ablate … --report-only renews it")
+        notes.append(
+            f"{report}: the report is older than the runs; {typed_command('ablate')} … --report-only renews it"
+        )
     synthetic = all(one.synthetic for one in datasets)
     left = [] if synthetic or allow_thumbnails else [n for n in names if _shows_photographs(report / n)]
     if left:

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emotune.core.errors import InputError
+from emotune.core.errors import InputError, UnavailableError
 from emotune.core.location import mask_credentials
 from emotune.core.version import VERSION
 from emotune.exporters.content import RunContent, StudyContent, curve_metrics
-from emotune.exporters.destination import UnavailableError, installed, masked, one_writer
+from emotune.exporters.destination import installed, masked, one_writer
 from emotune.exporters.files import ExportedFile
 
 __all__ = ["MlflowDestination"]

@@ -3,7 +3,7 @@
 import pytest
 
 from emotune import predict
-from emotune.cli import ablate_options, program, shard_options
+from emotune.cli import ablate_options, export_options, program, shard_options
 from emotune.cli.help_text import examples, table
 
 PARSERS = {
@@ -14,6 +14,7 @@ PARSERS = {
     "prune": ablate_options._prune,
     "shard": shard_options.command_line,
     "predict": predict._parser,
+    "export": export_options.command_line,
 }
 
 

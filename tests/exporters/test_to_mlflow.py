@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from exported_study import Exported
 
-from emotune.core.errors import InputError
-from emotune.exporters.destination import UnavailableError
+from emotune.core.errors import InputError, UnavailableError
 from emotune.exporters.to_mlflow import MlflowDestination
 
 mlflow = pytest.importorskip("mlflow", reason="needs the extra mlflow")
