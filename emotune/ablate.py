@@ -16,6 +16,7 @@ from emotune.cli.ablate_options import override, parse, reproducing_command
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.load import load_study, shipped_study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of, print_error
+from emotune.core.sample_noun import speaking_of
 from emotune.core.typed_command import error_prefix
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, frozen_at_random, idle_nodes
@@ -82,6 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _ablate(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
     resolved = _resolve(options, options.study)
+    with speaking_of({dataset.frames for dataset in resolved.datasets}):
+        return _run(options, resolved, console, stopping)
+
+
+def _run(options: argparse.Namespace, resolved: ResolvedStudy, console: Console, stopping: Interruption) -> int:
+    """Plans, trains and reports as the options say; gives the exit code."""
     plan = resolved.now.plan()
     if options.time_steps or options.plan:
         return _plan(console, resolved, plan, options, stopping)

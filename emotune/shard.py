@@ -27,6 +27,7 @@ from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.cli.shard_options import command_line, parse_limits, parse_shares
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.core.sample_noun import speaking_of, worded
 from emotune.core.storage import Folder
 from emotune.core.typed_command import error_prefix
 from emotune.data.build.curate import KEEPABLE
@@ -83,7 +84,7 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
     listing = replace(listing, name=options.name or listing.name)
     for note in (*listing.notes, *_note_on_splits(listing)):
         print(f"{error_prefix('shard')}: {note}", file=sys.stderr)
-    with _progress(console) as progress:
+    with speaking_of([listing.frames]), _progress(console) as progress:
         if any(isinstance(entry.image, Url) for entry in listing.entries):
             listing = _download(listing, options, progress, console)
         task = progress.add_task("reading", total=len(listing.entries), note="")
@@ -175,7 +176,8 @@ def _print_summary(console: Console, manifest: Manifest, out: Folder) -> None:
     if not manifest.health:
         return
     counts = Counter({(problem, c): n for problem, by_class in manifest.health.items() for c, n in by_class.items()})
-    console.print(_by_class("left out", manifest.classes, counts))
+    with speaking_of([manifest.frames]):
+        console.print(_by_class("left out", manifest.classes, counts))
     console.print(f"{out / HEALTH} lists each of them with the reason")
 
 
@@ -191,7 +193,7 @@ def _by_class(head: str, classes: Sequence[str], counts: Mapping[tuple[str, str]
     for (reason, _), count in counts.items():
         totals[reason] += count
     # Not a column for each class: the names of eight classes would not fit a terminal of 80 columns.
-    table = Table(head, "images", "by class", show_footer=True)
+    table = Table(head, worded("images"), "by class", show_footer=True)
     for reason, total in totals.most_common():
         pairs = [(label or "no class", counts.get((reason, label), 0)) for label in (*classes, "")]
         by_class = ", ".join(f"{label} {count}" for label, count in pairs if count)

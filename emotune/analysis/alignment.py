@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 import pandas as pd
 
 from emotune.analysis.prediction_arrays import classes_of
+from emotune.core.sample_noun import worded
 from emotune.core.storage import Folder
 from emotune.runs.directory import PREDICTIONS
 
@@ -36,7 +37,7 @@ def align_test_sets(
     groups = images if recorded is None else in_order(recorded, images)["group"]
     aligned = {run_id: _with_groups(in_order(frame, images), groups) for run_id, frame in same.items()}
     others = {
-        run_id: f"{store / run_id / PREDICTIONS}: its test images, labels or classes differ from those of "
+        run_id: f"{store / run_id / PREDICTIONS}: its test {worded('images')}, labels or classes differ from those of "
         f"{store / first}; delete the folder of the run that was trained on other data, to train it again"
         for run_id in predictions
         if run_id not in aligned

@@ -20,6 +20,8 @@ from emotune.analysis.seeds import summarise
 from emotune.config.metric import SCALES
 
 __all__ = [
+    "ALL_CLIPS",
+    "attention_in_time",
     "calibration",
     "choose_examples",
     "confusion_shares",
@@ -30,6 +32,9 @@ __all__ = [
     "recalls",
     "selection_bias",
 ]  # fmt: skip
+
+ALL_CLIPS = "all clips"
+"""The name of all clips beside the names of classes."""
 
 
 def recalls(predictions: Mapping[str, Mapping[int, pd.DataFrame]]) -> pd.DataFrame:
@@ -158,6 +163,22 @@ def image_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[
     selected = [frame[frame["sample_id"].isin(wanted)] for frame in frames]
     maps = _mean_maps(pd.concat(selected), "sample_id") if selected else {}
     return {sample: maps[sample] for sample in wanted if sample in maps}
+
+
+def attention_in_time(frames: Sequence[pd.DataFrame], labels: Mapping[str, str]) -> pd.DataFrame:
+    """The attention weights of frames times their number, means over runs and clips, (1 + L, T).
+
+    The first row, `ALL_CLIPS`, is the mean over all clips; the others are those of each label.
+
+    Args:
+        frames: The tables of attention over frames of one variant's runs: ``sample_id, layer, weights``.
+        labels: The label of each clip by sample id, or of none.
+    """
+    table = pd.concat(frames)
+    weights = pd.DataFrame(np.stack(table["weights"].tolist()).astype(np.float64))
+    weights *= weights.shape[1]
+    by_label = weights.groupby(table["sample_id"].map(dict(labels)).to_numpy(), sort=True).mean()
+    return pd.concat([weights.mean().to_frame(ALL_CLIPS).T, by_label])
 
 
 def selection_bias(runs: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from emotune.analysis.verdict import ALPHA
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
 from emotune.core.errors import InputError
+from emotune.core.sample_noun import worded
 
 __all__ = ["ImageBootstrap", "McNemar", "bootstrap_over_images", "complete_seeds"]
 
@@ -137,7 +138,7 @@ def _aligned(runs: Mapping[tuple[str, int], pd.DataFrame], dataset: str) -> dict
         if len(frame) != len(ids) or not aligned[run]["target"].equals(targets):
             raise InputError(
                 f"{dataset}: {run[0]}, seed {run[1]}, and {first[0]}, seed {first[1]}, were not tested on the same "
-                "images; delete the folder of the run that was trained on other data, to train it again"
+                f"{worded('images')}; delete the folder of the run that was trained on other data, to train it again"
             )
     return aligned
 

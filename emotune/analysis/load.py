@@ -20,7 +20,7 @@ from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.runs.directory import METRICS, PREDICTIONS, RECORD, State
 from emotune.runs.metric_values import read_value
-from emotune.runs.record import RunRecord
+from emotune.runs.record import OVER_FRAMES, RunRecord
 from emotune.runs.store import RunStates, RunStore
 
 __all__ = ["Records", "load_records"]
@@ -61,6 +61,7 @@ class Records:
         records: The content of ``record.json`` of each finished run, by run id.
         attention: The attention weights of each finished run that recorded them, by run id: ``sample_id, layer,
             weights``; the weights are an array (P,) that sums to one.
+        over_frames: The same of attention over the frames of clips, whose weights are an array (T,).
         dimensions: The dimensions that are predicted, by data set; a data set of classes is absent. Its runs have the
             metrics of dimensions and no ``accuracy``, and their predictions are those of
             `emotune.analysis.rating_arrays.with_unit_ratings`.
@@ -73,6 +74,7 @@ class Records:
     predictions: dict[str, pd.DataFrame]
     records: dict[str, RunRecord]
     attention: dict[str, pd.DataFrame]
+    over_frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     dimensions: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
     task: Target = "classes"
 
@@ -94,6 +96,13 @@ class _FinishedRun:
     record: RunRecord
     predictions: pd.DataFrame
     attention: pd.DataFrame | None
+
+    def attention_over(self, *, frames: bool) -> pd.DataFrame | None:
+        """The attention weights over frames, or those over positions; None if it recorded none."""
+        if self.attention is None:
+            return None
+        chosen = self.attention[(self.attention["layer"] == OVER_FRAMES) == frames]
+        return None if chosen.empty else chosen
 
 
 @dataclass(frozen=True)
@@ -140,10 +149,17 @@ def load_records(states: RunStates, metric: Metric | None = None) -> Records:
         ),
         predictions={run_id: predictions[run_id] for run_id in finished},
         records={run_id: run.record for run_id, run in finished.items()},
-        attention={run_id: run.attention for run_id, run in finished.items() if run.attention is not None},
+        attention=_attention(finished, frames=False),
+        over_frames=_attention(finished, frames=True),
         dimensions={run.dataset.name: run.dataset.dimensions for run in states.runs if run.dataset.dimensions},
         task=task,
     )
+
+
+def _attention(runs: Mapping[str, _FinishedRun], *, frames: bool) -> dict[str, pd.DataFrame]:
+    """The attention weights over frames, or over positions, of the runs that recorded them."""
+    found = {run_id: run.attention_over(frames=frames) for run_id, run in runs.items()}
+    return {run_id: table for run_id, table in found.items() if table is not None}
 
 
 def _aligned_predictions(runs: Sequence[_LoadedRun], store: Folder) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:

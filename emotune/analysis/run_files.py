@@ -14,6 +14,7 @@ from emotune.analysis.prediction_arrays import keep_arrays, logits_of, targets_o
 from emotune.analysis.rating_arrays import with_unit_ratings
 from emotune.config.target import Dimension
 from emotune.core.errors import InputError
+from emotune.core.sample_noun import worded
 from emotune.core.storage import Folder
 from emotune.runs.directory import ATTENTION, METRICS, PREDICTIONS
 from emotune.runs.predictions import LOGIT_PREFIX, PREDICTED_PREFIX, SD_PREFIX, TRUE_PREFIX
@@ -72,12 +73,14 @@ def read_predictions(folder: Folder, data: bytes | None = None, dimensions: Sequ
     if not (np.isfinite(numbers) | np.isneginf(numbers)).all() or np.isneginf(numbers).all(axis=1).any():
         raise InputError(f"{folder / PREDICTIONS}: has logits that are not numbers; {again}")
     if not frame["sample_id"].is_unique:
-        raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
+        raise InputError(f"{folder / PREDICTIONS}: lists {worded('an image')} twice; {again}")
     is_complete = not (frame.empty or frame.isna().any(axis=None)) and pd.api.types.is_string_dtype(frame["target"])
     if is_complete:
         keep_arrays(frame)
     if not is_complete or (targets_of(frame) < 0).any():
-        raise InputError(f"{folder / PREDICTIONS}: has no images, missing values or unknown classes; {again}")
+        raise InputError(
+            f"{folder / PREDICTIONS}: has no {worded('images')}, missing values or unknown classes; {again}"
+        )
     return frame
 
 
@@ -90,9 +93,9 @@ def _read_ratings(folder: Folder, data: bytes | None, dimensions: Sequence[Dimen
     known = [name for name in columns if not name.startswith(SD_PREFIX)]
     kinds = {frame[name].dtype.kind for name in columns}
     if kinds != {"f"} or frame.empty or not np.isfinite(frame[known].to_numpy()).all():
-        raise InputError(f"{folder / PREDICTIONS}: has no images, or ratings that are not numbers; {again}")
+        raise InputError(f"{folder / PREDICTIONS}: has no {worded('images')}, or ratings that are not numbers; {again}")
     if not frame["sample_id"].is_unique:
-        raise InputError(f"{folder / PREDICTIONS}: lists an image twice; {again}")
+        raise InputError(f"{folder / PREDICTIONS}: lists {worded('an image')} twice; {again}")
     return with_unit_ratings(frame, dimensions)
 
 
@@ -118,7 +121,7 @@ def read_attention(folder: Folder, predictions: pd.DataFrame) -> pd.DataFrame | 
         sums = np.concatenate([np.stack(f["weights"].tolist()).sum(axis=1) for f in layers]) if complete else [0.0]
         if np.allclose(sums, 1, atol=1e-3):
             return frame
-        problem = "weights do not sum to one" if complete else "weights are not for each test image once"
+        problem = "weights do not sum to one" if complete else worded("weights are not for each test image once")
     except (ValueError, TypeError) as error:
         problem = str(error)
     raise InputError(f"{folder / ATTENTION}: damaged ({problem}); delete the folder {folder} to train this run again")

@@ -5,6 +5,7 @@ Heavy libraries are imported when they are needed, so that ``import emotune`` ta
 
 import contextlib
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from emotune.api.tuning_stage import tuned
 from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
+from emotune.core.sample_noun import speaking_of
 
 if TYPE_CHECKING:
     from emotune.execution.plan.plan import Plan
@@ -90,8 +92,9 @@ def run_study(
 
     options = options or ExecutionOptions()
     console = console or Console()
-    with interruption() as stopping:
+    with interruption() as stopping, ExitStack() as stack:
         resolved = resolve_study(study, runs)
+        stack.enter_context(speaking_of({dataset.frames for dataset in resolved.datasets}))
         study, plan = resolved.study, resolved.now.plan()
         print_stages(console, resolved, plan, options.executor)
         reporting = None

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
 from emotune.config.metric import Metric
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 from emotune.report.verdict_headlines import dependence_clauses, depends_on, headline
 
@@ -46,7 +47,8 @@ def _paragraph(comparisons: Sequence[Comparison], metric: Metric, images: Collec
     repeats = f"{_range(counts)} {comparisons[0].unit}{plural}"
     number, *each = images
     tests = f", of which each {comparisons[0].unit} tests {_range(each)}" if each else ""
-    where = f"On the {number:,} test images of {comparisons[0].dataset}{tests}, in {metric.scale.title} over {repeats}"
+    of = f"test {worded('images')} of {comparisons[0].dataset}{tests}"
+    where = f"On the {number:,} {of}, in {metric.scale.title} over {repeats}"
     where = where if complete else f"So far, o{where[1:]}"
     verdicts = [c.verdict or Verdict.UNRESOLVED for c in comparisons]
     by_verdict = {v: [c for c, one in zip(comparisons, verdicts, strict=True) if one is v] for v in Verdict}
@@ -85,7 +87,7 @@ def _findings(by_verdict: Mapping[Verdict, Sequence[Comparison]], metric: Metric
         margin = f" within ±{metric.scale.format_amount(metric.min_effect)}" if verdict is Verdict.EQUIVALENT else ""
         for reference, found in _by_reference(by_verdict[verdict]).items():
             variants = listed(f"{c.contrast.sides[0]}{_size(c, metric)}" for c in found)
-            clauses.append(f"{variants} {one if len(found) == 1 else several} {reference}{margin}")
+            clauses.append(f"{variants} {worded(one if len(found) == 1 else several)} {reference}{margin}")
     every = [c for found in by_verdict.values() for c in found]
     for c in (c for v in RESOLVING for c in by_verdict[v] if not _is_told_by_variants(c)):
         depends = "".join(f", {clause}" for clause in dependence_clauses(c, every, metric))

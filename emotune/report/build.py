@@ -19,6 +19,7 @@ from emotune.config.other_data import TransferTest
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.core.errors import InputError
+from emotune.core.sample_noun import speaking_of
 from emotune.report import latex, phrasing
 from emotune.report.context import page_context, sections
 from emotune.report.contrast_table import CONTRASTS_FILE, contrast_table
@@ -31,6 +32,7 @@ from emotune.report.freshness import ReportWriter, claim_folder
 from emotune.report.importance import IMPORTANCE_FILE, importance_file
 from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
+from emotune.report.template_words import TemplateWords
 from emotune.report.transfer_report import TRANSFER_CONTRASTS_FILE, TRANSFER_FILE, transfer_contrast_table
 from emotune.runs.directory import code_file
 from emotune.runs.store import RunStates
@@ -62,6 +64,15 @@ def build_report(
             another study.
         OSError: the report cannot be written.
     """
+    with speaking_of({run.dataset.frames for run in states.runs}):
+        return _build(study, states, out, command, tests, is_growing=is_growing, tuning=tuning)
+
+
+def _build(
+    study: Study, states: RunStates, out: Path, command: AblateCommand, tests: Sequence[TransferTest],
+    *, is_growing: bool, tuning: TuningStage | None,
+) -> Path:  # fmt: skip
+    """Writes the report in the noun of the data's samples; arguments and errors are those of `build_report`."""
     refs = {run.dataset.name: run.dataset for run in states.runs}
     datasets = [dataset_info(ref) for ref in refs.values()]
     for data in datasets:
@@ -143,7 +154,7 @@ def _write_tables(results: StudyResults, datasets: Sequence[DatasetInfo], files:
 def _environment(study: Study) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("emotune.report"), autoescape=jinja2.select_autoescape(["html"]),
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, extensions=[TemplateWords],
     )  # fmt: skip
     environment.filters |= {
         "mean_and_interval": phrasing.mean_and_interval,

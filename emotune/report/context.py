@@ -18,6 +18,7 @@ from emotune.config.early_stopping import patience_of
 from emotune.config.metric import SCALES
 from emotune.config.study import Study
 from emotune.config.target import Target
+from emotune.core.sample_noun import worded
 from emotune.report import phrasing
 from emotune.report.across_sentences import across_sentences
 from emotune.report.answer import answer
@@ -226,7 +227,7 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "verdicts": ("Verdicts", True),
         "questions": ("Did it learn, was it tuned, is it the split?", True),
         "interactions": ("Interactions", has_figure("interaction")),
-        "images": ("Uncertainty over seeds and test images", has_images),
+        "images": (worded("Uncertainty over seeds and test images"), has_images),
         "looks": ("Adaptive looks", bool(context["looks"])),
         "across": ("Several data sets", bool(context["across_datasets"])),
         "transfer": ("On other data sets", context["transfer"] is not None),
@@ -240,8 +241,8 @@ def sections(context: Mapping[str, Any], figures: Mapping[str, Any]) -> list[dic
         "calibration": ("Calibration", has_figure("calibration")),
         "features": ("Which hand-made features matter", bool(context["importance"])),
         "cost": (f"{title} against cost", has_figure("cost")),
-        "attention": ("Attention", has_figure("attention")),
-        "disagreements": ("Images classified differently", bool(context["disagreements"])),
+        "attention": ("Attention", has_figure("attention") or has_figure("frames")),
+        "disagreements": (worded("Images classified differently"), bool(context["disagreements"])),
         "selection": ("Model selection", True),
         "networks": ("Networks", bool(context["networks"])),
         "data": ("Data", True),

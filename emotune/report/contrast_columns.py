@@ -5,6 +5,7 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.config.metric import Metric
 from emotune.config.scale import Scale
+from emotune.core.sample_noun import worded
 from emotune.report import phrasing
 from emotune.report.columns import Column, dataset_column, number_text, p_text
 
@@ -98,10 +99,10 @@ def image_interval_columns(metric: Metric, several: bool) -> list[Column]:
         Column("contrast", lambda row: str(row.contrast), "name"),
         dataset_column(several),
         Column("seeds", lambda row: str(len(row.seeds)), formats=("html",)),
-        Column("images (groups)", images),
+        Column(worded("images (groups)"), images),
         Column("mean difference", lambda row: metric.format_signed(row.mean)),
-        Column("other images, same networks", lambda row: between(row.low, row.high)),
-        Column("other seeds and other images", lambda row: between(row.crossed_low, row.crossed_high)),
+        Column(worded("other images, same networks"), lambda row: between(row.low, row.high)),
+        Column(worded("other seeds and other images"), lambda row: between(row.crossed_low, row.crossed_high)),
     ]
 
 

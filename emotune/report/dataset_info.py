@@ -25,6 +25,7 @@ class DatasetInfo:
         synthetic: Whether a program drew the images.
         manifest: Its manifest; None if the shards are not on this machine.
         division: Its division into train, val and test; None for that of the shards.
+        frames: The number of frames of each of its clips; 1 for images.
     """
 
     name: str
@@ -33,6 +34,7 @@ class DatasetInfo:
     synthetic: bool
     manifest: Manifest | None
     division: Division | None = None
+    frames: int = 1
 
     @property
     def whole(self) -> str:
@@ -91,7 +93,7 @@ def dataset_info(ref: DatasetRef) -> DatasetInfo:
     """The description of a data set, from its manifest where the shards are on this machine."""
     manifest = manifest_of(ref) if is_ready(ref) else None
     synthetic = manifest.synthetic if manifest else ref.location == "scenes"
-    return DatasetInfo(ref.name, ref.content_hash, ref.part, synthetic, manifest, ref.division)
+    return DatasetInfo(ref.name, ref.content_hash, ref.part, synthetic, manifest, ref.division, ref.frames)
 
 
 def synthetic_sentences(datasets: Sequence[DatasetInfo]) -> str:

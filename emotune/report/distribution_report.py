@@ -15,6 +15,7 @@ from emotune.config.labels import WHEELS, has_polarity, no_polarity
 from emotune.config.metric import Metric
 from emotune.config.run import DatasetRef
 from emotune.config.scale import Scale
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 from emotune.data.read.thumbnails import thumbnails
 from emotune.report.columns import Column, Table, dataset_column, heading
@@ -150,9 +151,9 @@ def measure_sentences(datasets: Sequence[DatasetInfo]) -> list[str]:
     ]  # fmt: skip
     without = [data.name for data in datasets if not any(set(wheel) == set(data.classes) for wheel, _ in WHEELS)]
     texts = [
-        "Each value is a mean over the test images of how far the predicted distribution q is from the shares p of the "
-        f"votes, or of how similar they are. KL: Σ p ln(p/q), where every q below {KL_FLOOR:g} is raised to it and q "
-        "normalised again. χ²: Σ (p − q)² / (p + q). Chebyshev: the largest |p − q|. Clark: "
+        f"Each value is a mean over the test {worded('images')} of how far the predicted distribution q is from the "
+        f"shares p of the votes, or of how similar they are. KL: Σ p ln(p/q), where every q below {KL_FLOOR:g} is "
+        "raised to it and q normalised again. χ²: Σ (p − q)² / (p + q). Chebyshev: the largest |p − q|. Clark: "
         "√Σ (p − q)² / (p + q)², and Canberra: Σ |p − q| / (p + q), neither divided by the number of classes. Where p "
         "and q are both 0, a fraction counts as 0; a class without votes that gets any share counts fully in Clark and "
         "Canberra. Intersection: Σ min(p, q), one minus the total variation. Bhattacharyya: the coefficient Σ √(p q). "

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from emotune.analysis.divisions import Repeats
 from emotune.config.run import Selection
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 
 __all__ = ["assessment_sentences", "division_sentences", "unit_names"]
@@ -27,21 +28,22 @@ def division_sentences(repeats: Repeats, selection: Selection, seeds: int, *, co
         return ""
     if selection.folds:
         times = f", {selection.split_seeds} times" if selection.split_seeds and selection.split_seeds > 1 else ""
-        how = f"into {selection.folds} folds{times}; each is once the test part, validation images come from the others"
+        others = worded("validation images come from the others")
+        how = f"into {selection.folds} folds{times}; each is once the test part, {others}"
     else:
-        how = f"at random {repeats.number} times, with as many images in each split as in its own"
+        how = f"at random {repeats.number} times, with as many {worded('images')} in each split as in its own"
     finished = "" if complete else " as far as they have finished, in a contrast over those that all its variants have"
     mean = f" In each, a variant's value is the mean over {seeds} seeds{finished}." if seeds > 1 else ""
     text = (
         f"{repeats.dataset} is divided {how}; groups of near-duplicates stay whole.{mean} The unit of replication is "
-        f"the {repeats.unit}: verdicts and intervals are about other divisions of the same images."
+        f"the {repeats.unit}: verdicts and intervals are about other divisions of the same {worded('images')}."
     )
     if not repeats.overlap:
         return text
     return (
-        f"{text} Training images of its {repeats.unit}s overlap, so the variance of a mean over n of them is taken to "
-        f"be (1/n + {repeats.overlap:.2f}) times that of one, where {repeats.overlap:.2f} is the number of test images "
-        "per training image (Nadeau and Bengio 2003)."
+        f"{text} Training {worded('images')} of its {repeats.unit}s overlap, so the variance of a mean over n of them "
+        f"is taken to be (1/n + {repeats.overlap:.2f}) times that of one, where {repeats.overlap:.2f} is the number of "
+        f"test {worded('images')} per training {worded('image')} (Nadeau and Bengio 2003)."
     )
 
 

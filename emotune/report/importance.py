@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from emotune.analysis.feature_importance import FeatureImportance, FeatureLoss
+from emotune.core.sample_noun import worded
 from emotune.report.columns import Column, Table, dataset_column, number_text
 
 __all__ = ["IMPORTANCE_FILE", "importance_file", "importance_sentences", "importance_tables"]
@@ -57,12 +58,13 @@ def importance_sentences(found: Sequence[FeatureImportance]) -> list[str]:
         "they have no interval over seeds."
     )
     return [
-        "Permutation importance (Breiman 2001): the columns of a group are shuffled together over validation images, "
-        "and the accuracy that the fitted model loses is the group's importance. The standard deviation over the "
-        f"repeats tells how much the shuffles matter, not what other images would give. {repeat}",
+        "Permutation importance (Breiman 2001): the columns of a group are shuffled together over validation "
+        f"{worded('images')}, and the accuracy that the fitted model loses is the group's importance. The standard "
+        f"deviation over the repeats tells how much the shuffles matter, not what other {worded('images')} would give. "
+        f"{repeat}",
         "Features that tell the same share their importance: each makes up for the other, so that a group with little "
-        "importance may still tell much about emotions, and losses do not add up. They were measured on the images on "
-        "which C was chosen, and are exploratory.",
+        "importance may still tell much about emotions, and losses do not add up. They were measured on the "
+        f"{worded('images')} on which C was chosen, and are exploratory.",
     ]
 
 

@@ -88,6 +88,7 @@ def _card(results: StudyResults, context: Mapping[str, Any], variant: str) -> di
         "is_network": is_network,
         "features": _features(model),
         "input_side": results.inputs[variant].side,
+        "frames": max(data.frames for data in datasets),
         "normalisation": _normalisation(results, runs),
         "difference": next((d for d in context["networks"] if d.variant == variant), None),
         "cost": next(row.means for row in summaries if row.variant == variant and row.means),

@@ -7,6 +7,7 @@ from emotune.analysis.outcomes import FarRun, Outcomes
 from emotune.config.metric import SCALES, Metric
 from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.scale import ROUNDING
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 from emotune.report.phrasing import prior_origin, seed_list
 from emotune.report.task_words import words_for
@@ -48,7 +49,7 @@ def trivial_answer(learning: Learning) -> str:
         return f"always predicting the mean distribution {origin} ({values})"
     if "accuracy" in learning.yardsticks and accuracy > learning.prior.metrics["accuracy"] + ROUNDING:
         share = SCALES["accuracy"].format(accuracy)
-        values = f"{values}; always answering {best} would be {share} % on these test images"
+        values = f"{values}; always answering {best} would be {share} % on these test {worded('images')}"
     return f"always answering {learning.prior.answer}, the most frequent class {origin} ({values})"
 
 
@@ -57,7 +58,7 @@ def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
     trivial, finished = trivial_answer(learning), sum(outcomes.finished.values())
     failures, collapsed = (sum(map(len, runs.values())) for runs in (outcomes.not_learned, outcomes.collapsed))
     give = "gives one answer" if collapsed == 1 else "give one answer"
-    collapse = f"{collapsed} of {finished} finished runs {give} for nearly all images"
+    collapse = f"{collapsed} of {finished} finished runs {give} for nearly all {worded('images')}"
     if not failures:
         runs = "The finished run is" if finished == 1 else f"All {finished} finished runs are"
         sentences = [f"{runs} better than {trivial}."]
@@ -66,13 +67,13 @@ def _learning(outcomes: Outcomes, learning: Learning) -> list[str]:
         sentences = [f"{collapse}, so that {they_are} not shown to be better than {trivial}: {_answers(outcomes)}."]
     else:
         named = _named(outcomes.not_learned, outcomes.finished)
-        also = ", or give one answer for nearly all images" if collapsed else ""
+        also = worded(", or give one answer for nearly all images") if collapsed else ""
         sentences = [
             f"{failures} of {finished} finished runs are not shown to be better than {trivial}{also}: {named}."
         ]
         sentences += [f"{collapse}: {_answers(outcomes)}."] if collapsed else []
     if not learning.prior.from_training:
-        sentences.append("The records of these runs do not tell the classes of their training images.")
+        sentences.append(worded("The records of these runs do not tell the classes of their training images."))
     return sentences
 
 

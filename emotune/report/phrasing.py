@@ -11,6 +11,7 @@ from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
 from emotune.config.metric import Metric
 from emotune.config.scale import ROUNDING, Scale
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 from emotune.report.verdict_headlines import dependence_sentences, headline
 
@@ -89,7 +90,7 @@ def _reasons(comparison: Comparison, metric: Metric) -> list[str]:
     """Why a contrast has its verdict, where the interval alone does not say so."""
     summary = comparison.summary
     if comparison.verdict is Verdict.DETERMINISTIC:
-        return ["Only other test images or other training images could change it."]
+        return [worded("Only other test images or other training images could change it.")]
     if comparison.verdict is not Verdict.UNRESOLVED:
         return []
     if summary.n > 1 and summary.interval is None and comparison.paired.sd == 0:
@@ -228,7 +229,7 @@ def p_value(p: float) -> str:
 
 def prior_origin(prior: PriorPredictor) -> str:
     """The images whose class frequencies the class prior has, after "class frequencies": ``of training``."""
-    return "of training" if prior.from_training else "of these test images"
+    return "of training" if prior.from_training else worded("of these test images")
 
 
 def selection_rule(metric: Metric, patience: Mapping[str, int] = MappingProxyType({})) -> str:
@@ -249,7 +250,7 @@ def selection_rule(metric: Metric, patience: Mapping[str, int] = MappingProxyTyp
 
 def use_of_test_set(metric: Metric) -> str:
     """How often the test images were evaluated, as a sentence without its full stop."""
-    sentence = "The test images were evaluated once per run for these numbers"
+    sentence = worded("The test images were evaluated once per run for these numbers")
     if metric.test_curve:
         sentence += "; they were also evaluated after each epoch for the test curve, which affects no other number"
     return sentence
@@ -263,5 +264,5 @@ def _infinite_values(comparison: Comparison) -> str:
         if seeds := [seed for seed, value in comparison.differences.items() if value == worst]:
             sentences.append(f"{name} has an infinite value in {seed_list(seeds, comparison.unit)}.")
     if sentences:
-        sentences.append("It assigned probability 0 to the class of an image.")
+        sentences.append(worded("It assigned probability 0 to the class of an image."))
     return " ".join(sentences)

@@ -10,6 +10,7 @@ from emotune.analysis.still_improving import LEAST_EPOCHS, best_in_the_last
 from emotune.analysis.verdict import RESOLVED
 from emotune.config.network import BaselineConfig
 from emotune.config.study import Study
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 
 __all__ = ["length_sentence", "split_sentences", "tuning_sentences"]
@@ -81,13 +82,14 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     if divided:
         sentences.append(
             f"On {listed(divided)}, verdicts and intervals are about other divisions into training, validation and "
-            "test images already."
+            f"test {worded('images')} already."
         )
     if not divided or any(c.unit == "seed" for c in comparisons):
         which = "All runs on a data set" if not divided else "Elsewhere, all runs on a data set"
         sentences.append(
-            f"{which} have the same training, validation and test images, and no interval covers another choice of "
-            "training images. So this is not known; a study with folds, or with several random splits, would tell."
+            f"{which} have the same training, validation and test {worded('images')}, and no interval covers another "
+            f"choice of training {worded('images')}. So this is not known; a study with folds, or with several random "
+            "splits, would tell."
         )
     crossed: Mapping[tuple[str, str], tuple[float | None, float | None]] = {
         (str(b.contrast), b.dataset): (b.crossed_low, b.crossed_high) for b in bootstraps
@@ -102,9 +104,11 @@ def split_sentences(comparisons: Sequence[Comparison], bootstraps: Sequence[Imag
     else:
         have = "has an interval that excludes" if len(kept) == 1 else "have intervals that exclude"
         which = f"{len(kept)} of {len(resolved)} resolved contrasts {have} zero, computed for each contrast alone"
-    sentences.append(f"If the test images are taken to be a sample as well, {which}.")
+    sentences.append(f"If the test {worded('images')} are taken to be a sample as well, {which}.")
     if lost:
-        sentences.append(f"Whether other test images would show the same for {listed(lost)} cannot be told.")
+        sentences.append(
+            f"Whether other test {worded('images')} would show the same for {listed(lost)} cannot be told."
+        )
     return sentences
 
 

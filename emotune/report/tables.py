@@ -6,6 +6,7 @@ from typing import Any
 from emotune.analysis.architecture import ArchitectureDifference
 from emotune.config.metric import Metric
 from emotune.config.scale import Scale
+from emotune.core.sample_noun import worded
 from emotune.report import phrasing
 from emotune.report.columns import Column, Table, amount_text, dataset_column, heading, number_text
 from emotune.report.contrast_columns import (
@@ -115,7 +116,7 @@ def _variant_columns(metric: Metric, baseline: str, several: bool, by: str) -> l
         Column("sd", lambda row: number_text(row.summary.sd, f"{{:.{scale.decimals + 1}f}}")),
         Column("n", lambda row: str(row.summary.n), tex_title="$n$"),
         Column("parameters", cost("parameters", "{:,.0f}")),
-        Column("GFLOPs per image", flops),
+        Column(worded("GFLOPs per image"), flops),
         Column("training, s", lambda row: amount_text(row.means.get("train_s")), formats=("html", "md")),
     ]  # fmt: skip
 
@@ -153,7 +154,7 @@ def _network_columns(baseline: str) -> list[Column]:
         Column("variant", lambda row: row.variant, "name"),
         Column("changed options", options, "text"),
         Column("parameters", lambda row: beside(row.parameters, row.more_parameters, row)),
-        Column("FLOPs per image", lambda row: beside(row.flops, row.more_flops, row)),
+        Column(worded("FLOPs per image"), lambda row: beside(row.flops, row.more_flops, row)),
     ]
 
 

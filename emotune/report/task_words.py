@@ -1,9 +1,10 @@
 """The words in which reports on classes, on distributions and on dimensions differ."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from emotune.analysis.prior import PriorPredictor
 from emotune.config.target import Target
+from emotune.core.sample_noun import worded
 
 __all__ = ["TaskWords", "prior_note", "words_for", "words_of"]
 
@@ -68,7 +69,8 @@ DISTRIBUTIONS = replace(
 
 def words_for(task: Target) -> TaskWords:
     """The words for a task."""
-    return {"classes": CLASSES, "distributions": DISTRIBUTIONS, "dimensions": DIMENSIONS}[task]
+    words = {"classes": CLASSES, "distributions": DISTRIBUTIONS, "dimensions": DIMENSIONS}[task]
+    return replace(words, **{name: worded(text) for name, text in asdict(words).items()})
 
 
 def words_of(prior: PriorPredictor) -> TaskWords:
@@ -85,6 +87,6 @@ def prior_note(prior: PriorPredictor, origin: str) -> str:
     """
     words = words_of(prior)
     return (
-        f"{words.prior.capitalize()}: predicts {words.trivial} {origin} for every image; dotted, or an arrow where it "
-        "is outside the axis."
+        f"{words.prior.capitalize()}: predicts {words.trivial} {origin} for every {worded('image')}; dotted, or an "
+        "arrow where it is outside the axis."
     )

@@ -14,6 +14,7 @@ from emotune.config.scale import VALIDATION_SCALES, Scale
 from emotune.config.study import Study
 from emotune.config.tuned_options import declared_setting, is_tuned
 from emotune.config.tuning import RandomSearch, Tuning, setting_text
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 from emotune.report import phrasing
 from emotune.report.columns import Column, Table, dataset_column, heading
@@ -188,7 +189,7 @@ def tuned_sentences(results: StudyResults) -> list[str]:
     tune = stage.tune
     return [
         *_budget_sentences(study, tune, rows),
-        "Tuning runs read no test image and share no random number with the study's runs.",
+        worded("Tuning runs read no test image and share no random number with the study's runs."),
         _scope_sentence(tune),
         *_gain_sentences(study, tune, rows),
         *_edge_sentences(rows, several=len(results.judged_on) > 1),

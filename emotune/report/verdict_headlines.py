@@ -6,6 +6,7 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
+from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 
 __all__ = ["VERDICT_TEMPLATES", "dependence_clauses", "dependence_sentences", "depends_on", "headline"]
@@ -57,14 +58,14 @@ def headline(comparison: Comparison, metric: Metric) -> str:
     margin, unit = metric.scale.format_amount(metric.min_effect), comparison.unit
     if contrast.effect and contrast.effect.is_interaction:
         (one, _), (other, (level, first)) = contrast.effect.compared.items()
-        text = INTERACTION_TEMPLATES[verdict].format(
+        text = worded(INTERACTION_TEMPLATES[verdict]).format(
             name=contrast, one=one, other=other, level=level, first=first, margin=margin, unit=unit
         )
     elif not contrast.compares_means:
-        text = SIGN_TEMPLATES[verdict].format(name=contrast, margin=margin, unit=unit)
+        text = worded(SIGN_TEMPLATES[verdict]).format(name=contrast, margin=margin, unit=unit)
     else:
         subject, variant, reference = _compared(contrast)
-        text = subject + VERDICT_TEMPLATES[verdict].format(
+        text = subject + worded(VERDICT_TEMPLATES[verdict]).format(
             variant=variant, reference=reference, margin=margin, unit=unit
         )
     return f"{text}, and not zero" if verdict is Verdict.EQUIVALENT and comparison.is_not_zero else text

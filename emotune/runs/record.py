@@ -6,8 +6,8 @@ from typing import Any, NotRequired, TypedDict, cast
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 
-__all__ = ["ATTENTION", "METRICS", "PREDICTIONS", "RECORD", "RESULTS", "CodeOrigin", "EpochMetrics", "GitState",
-           "Hardware", "InitialisationRecord", "Numerics", "RunRecord", "WeightsFile", "missing_or_torn",
+__all__ = ["ATTENTION", "METRICS", "OVER_FRAMES", "PREDICTIONS", "RECORD", "RESULTS", "CodeOrigin", "EpochMetrics",
+           "GitState", "Hardware", "InitialisationRecord", "Numerics", "RunRecord", "WeightsFile", "missing_or_torn",
            "read_record"]  # fmt: skip
 
 RECORD = "record.json"
@@ -15,6 +15,8 @@ METRICS = "metrics.jsonl"
 PREDICTIONS = "predictions.parquet"
 ATTENTION = "attention.parquet"
 RESULTS = (METRICS, PREDICTIONS, ATTENTION)
+OVER_FRAMES = "over_frames"
+"""The layer in `ATTENTION` whose weights are those of a clip's frames, in the order of time."""
 """The files that a report reads; the record lists the size of each."""
 
 

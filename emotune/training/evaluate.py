@@ -38,11 +38,14 @@ class Outputs:
         logits: The logits, float32 (N, K), for the centre crop or averaged over crops.
         attention: The attention weights of each layer by its dotted name, float32 (N, P): for the positions of the
             centre crop, of clips the means over their frames. They sum to one.
+        over_frames: The attention weights of the frames of clips, float32 (N, T), for the centre crop; None without
+            attention over frames.
         are_shares: Whether the logits are logarithms of shares, which are -inf for a share of 0.
     """
 
     logits: np.ndarray
     attention: dict[str, np.ndarray]
+    over_frames: np.ndarray | None = None
     are_shares: bool = False
 
     @property
@@ -121,22 +124,17 @@ def evaluate(
             with autocast(world.device, precision), record_attention(network) as weights:
                 outputs = [network(one).float() for one in inputs(batch)]
             logits = [one if readout is None else readout(one) for one in outputs]
-            attention = {
-                name: of_samples(values, len(batch.indices)).cpu().numpy()
-                for name, values in weights.items()
-                if not name.startswith(FRAMES_LAYER)  # not of positions
-            }
+            attention = {name: of_samples(values, len(batch.indices)).cpu().numpy() for name, values in weights.items()}
             share.append((batch.indices, (average or average_logits)(logits).cpu().numpy(), attention))
             on_batch(evaluated := evaluated + len(batch.indices))
     parts = [part for parts in world.gather(share) for part in parts]
-    return Outputs(
-        _in_order(len(split), [(indices, logits) for indices, logits, _ in parts]),
-        {
-            name: _in_order(len(split), [(indices, attention[name]) for indices, _, attention in parts])
-            for name in parts[0][2]
-        },
-        are_shares=readout is not None,
-    )
+    attention = {
+        name: _in_order(len(split), [(indices, attention[name]) for indices, _, attention in parts])
+        for name in parts[0][2]
+    }
+    over_frames = attention.pop(f"{FRAMES_LAYER}.map", None)
+    logits = _in_order(len(split), [(indices, logits) for indices, logits, _ in parts])
+    return Outputs(logits, attention, over_frames, are_shares=readout is not None)
 
 
 def _in_order(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -17,7 +17,7 @@ from emotune.config.train import Order
 from emotune.core.storage import Folder
 from emotune.data.read.batches import Split
 from emotune.models.cost import Cost
-from emotune.runs.record import ATTENTION, PREDICTIONS, Hardware, InitialisationRecord, RunRecord
+from emotune.runs.record import ATTENTION, OVER_FRAMES, PREDICTIONS, Hardware, InitialisationRecord, RunRecord
 from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs
 from emotune.training.progress import Progress
@@ -35,14 +35,15 @@ def write_predictions(folder: Folder, run: RunConfig, split: Split, outputs: Out
     true share of the votes (`emotune.data.annotations.vote_shares`). For each dimension it has ``true_<dimension>``,
     ``predicted_<dimension>`` and ``sd_<dimension>`` in the place of ``target`` and logits. ``attention.parquet`` has a
     row per attention layer and image, layer by layer: ``sample_id``, ``layer``, and ``weights``, a list of float32 (P).
+    Attention over the frames of clips comes last, as the layer ``over_frames``: a weight for each frame, in time.
     """
     ids = list(split.keys)
     _write(folder, PREDICTIONS, run, {"sample_id": ids} | task_of(run).columns(split, outputs.logits))
-    if outputs.attention:
-        weights = [row for rows in outputs.attention.values() for row in rows]
-        layers = np.repeat(list(outputs.attention), len(ids)).tolist()
+    over_frames = {} if outputs.over_frames is None else {OVER_FRAMES: outputs.over_frames}
+    if attention := outputs.attention | over_frames:
+        weights = [row for rows in attention.values() for row in rows]
         _write(folder, ATTENTION, run, {
-            "sample_id": ids * len(outputs.attention), "layer": layers,
+            "sample_id": ids * len(attention), "layer": np.repeat(list(attention), len(ids)).tolist(),
             "weights": pa.array(weights, pa.list_(pa.float32())),
         })  # fmt: skip
 

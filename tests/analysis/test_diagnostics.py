@@ -4,6 +4,8 @@ import pytest
 from scipy import special, stats
 
 from emotune.analysis.diagnostics import (
+    ALL_CLIPS,
+    attention_in_time,
     calibration,
     choose_examples,
     confusion_shares,
@@ -158,6 +160,17 @@ def test_a_mean_map_weighs_all_images_of_all_runs_alike_layer_by_layer():
     assert result["x"].tolist() == [[0.25, 0.25], [0, 0.5]]
     assert result["y"].tolist() == [[0.625, 0.125], [0.125, 0.125]]
     assert mean_attention([]) == {}
+
+
+def test_attention_in_time_is_the_mean_over_runs_and_clips_of_a_label_times_the_number_of_frames():
+    runs = [
+        attended("pqr", "f", [[0.5, 0.5], [1, 0], [0.25, 0.75]]),
+        attended("rpq", "f", [[0.75, 0.25], [0, 1], [1, 0]]),
+    ]
+    found = attention_in_time(runs, {"p": "fear", "q": "awe", "r": "fear"})
+    assert found.index.tolist() == [ALL_CLIPS, "awe", "fear"]
+    np.testing.assert_allclose(found, [[7 / 6, 5 / 6], [2, 0], [0.75, 1.25]])
+    assert attention_in_time(runs, {}).index.tolist() == [ALL_CLIPS]
 
 
 def test_image_attention_is_the_mean_over_runs_and_layers():

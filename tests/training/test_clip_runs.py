@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from running import AUGMENTED, changed, start, trained
 from videos import write_class_folders
 
+from emotune.analysis.load import load_records
 from emotune.config.input_spec import InputSpec
 from emotune.config.model import AlexNetConfig, AttentionConfig
 from emotune.config.run import RunConfig, Selection
@@ -20,7 +22,12 @@ from emotune.data.image_io import decode_rgb
 from emotune.data.read.batches import open_split
 from emotune.data.shard_reader import read_samples
 from emotune.data.sources.video import Video
-from emotune.runs.directory import RunDirectory
+from emotune.inference.predictor import FRAMES as OVER_FRAMES_MAP
+from emotune.inference.predictor import load_predictor
+from emotune.models.networks.attention import record_attention
+from emotune.runs.directory import ATTENTION, RunDirectory
+from emotune.runs.record import OVER_FRAMES
+from emotune.runs.store import open_store
 from emotune.training.loop import InterruptedRunError
 from emotune.training.step import network_inputs
 
@@ -102,6 +109,28 @@ def test_an_interrupted_run_gives_the_bits_of_an_undisturbed_one(run, tmp_path):
     assert not RunDirectory(str(tmp_path / "cut"), run).record()
     _, found = trained(run, tmp_path / "cut")
     np.testing.assert_array_equal(found.filter(like="logit_"), expected.filter(like="logit_"))
+
+
+def test_attention_over_frames_is_written_beside_that_over_positions(run, tmp_path):
+    run = replace(changed(run, epochs=1, test_crops=5), model=AttentionConfig(width=0.0625, frames="attention"))
+    _, predictions = trained(run, tmp_path)
+    table = pd.read_parquet(tmp_path / run.id / ATTENTION)
+    ids = predictions["sample_id"].tolist()
+    assert table["sample_id"].tolist() == 2 * ids
+    assert table["layer"].tolist() == ["trunk.attention"] * len(ids) + [OVER_FRAMES] * len(ids)
+    assert {len(weights) for weights in table["weights"][len(ids) :]} == {FRAMES}
+    predictor = load_predictor(str(tmp_path / run.id), "cpu")
+    split = open_split(run.dataset, "test", run.input)
+    with record_attention(predictor.network) as weights:
+        predictor.network(crop_and_normalise(
+            [torch.from_numpy(one) for one in split.images.take(np.arange(3))], evaluation_crops(3)[0], np.arange(3),
+            predictor.normalisation,
+        ))  # fmt: skip
+    np.testing.assert_allclose(weights[OVER_FRAMES_MAP], np.stack(table["weights"][len(ids) :][:3].tolist()), atol=1e-5)
+    states = open_store(str(tmp_path)).states([run])
+    records = load_records(states)
+    assert set(records.attention[run.id]["layer"]) == {"trunk.attention"}
+    assert set(records.over_frames[run.id]["layer"]) == {OVER_FRAMES}
 
 
 def test_the_identity_has_the_frames_and_what_becomes_of_them(run):

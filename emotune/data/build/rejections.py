@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from emotune.core.sample_noun import worded
 from emotune.data.file_type import IMAGE_KINDS, UNREAD_KINDS, describe_kind, file_kind_of
 from emotune.data.manifest import SPLITS, ExcludedImage, Problem
 from emotune.data.sources.base import Entry, Listing
@@ -75,7 +76,9 @@ def explain_missing_splits(
     if listing.target == "dimensions":
         totals = {split: sum(counts[split].values()) for split in SPLITS}
         by_split = ", ".join(f"{split} {total}" for split, total in totals.items())
-        return [] if all(totals.values()) else _about_rated(listing, f"too few images ({by_split})", left_out)
+        return (
+            [] if all(totals.values()) else _about_rated(listing, f"too few {worded('images')} ({by_split})", left_out)
+        )
     lacking = [label for label in listing.classes if not all(counts[split][label] for split in SPLITS)]
     if not lacking:
         return []
@@ -84,16 +87,18 @@ def explain_missing_splits(
         by_split = ", ".join(f"{split} {counts[split][label]}" for split in SPLITS)
         total = sum(counts[split][label] for split in SPLITS)
         few_scenes = f", which show only {groups[label]} different scenes" if groups[label] < 3 <= total else ""
-        lines.append(f'class "{label}": too few images ({by_split}){few_scenes}{_excluded_of([label], left_out)}')
+        lines.append(
+            f'class "{label}": too few {worded("images")} ({by_split}){few_scenes}{_excluded_of([label], left_out)}'
+        )
     return [*lines, *_reasons(listing, lacking, left_out), *_remedy(listing, lacking, left_out)]
 
 
 def _about_rated(listing: Listing, message: str, left_out: Sequence[ExcludedImage]) -> list[str]:
     """Lines about rated images that are too few."""
-    remedy = f"Rated images need {EACH_SPLIT} Add images"
+    remedy = f"Rated {worded('images')} need {worded(EACH_SPLIT)} Add {worded('images')}"
     if any(entry.split for entry in listing.entries):
-        remedy = ("The source itself assigns images to splits: assign some to the empty splits, or remove the splits "
-                  "from the source, so that emotune assigns them")  # fmt: skip
+        remedy = (f"The source itself assigns {worded('images')} to splits: assign some to the empty splits, or remove "
+                  "the splits from the source, so that emotune assigns them")  # fmt: skip
     return [
         f"{message}{_excluded_of(listing.classes, left_out)}",
         *_reasons(listing, listing.classes, left_out),
@@ -102,7 +107,7 @@ def _about_rated(listing: Listing, message: str, left_out: Sequence[ExcludedImag
 
 
 def _images(number: int) -> str:
-    return f"{number} image{'' if number == 1 else 's'}"
+    return f"{number} {worded('image')}{'' if number == 1 else 's'}"
 
 
 def _excluded_of(labels: Sequence[str], left_out: Sequence[ExcludedImage]) -> str:
@@ -118,10 +123,10 @@ def _remedy(listing: Listing, lacking: Sequence[str], left_out: Sequence[Exclude
         return []
     if any(entry.split for entry in listing.entries if entry.label in small):
         return [
-            f"The source itself assigns the images of {_quoted(small)} to splits: assign some to the empty splits, or "
-            "remove the splits from the source, so that emotune assigns them"
+            f"The source itself assigns the {worded('images')} of {_quoted(small)} to splits: assign some to the empty "
+            "splits, or remove the splits from the source, so that emotune assigns them"
         ]
-    return [EVERY_CLASS, f"Add images to {_quoted(small)}, or leave such classes out of the source"]
+    return [worded(EVERY_CLASS), f"Add {worded('images')} to {_quoted(small)}, or leave such classes out of the source"]
 
 
 def _quoted(labels: Sequence[str]) -> str:
@@ -144,7 +149,7 @@ def _reasons(listing: Listing, lacking: Sequence[str], left_out: Sequence[Exclud
         common = sorted(details.values(), key=len, reverse=True)
         parts = [_example(problem, like, entries.get(like[0].source), len(common) > 1) for like in common[:DETAILS]]
         more = f"; and {len(common) - DETAILS} other details" if len(common) > DETAILS else ""
-        advice = _ADVISERS[problem](listing, rows, entries) if problem in _ADVISERS else ADVICE.get(problem, "")
+        advice = _ADVISERS[problem](listing, rows, entries) if problem in _ADVISERS else worded(ADVICE.get(problem, ""))
         lines.append(f"{problem}: {_images(len(rows))}: {'; '.join(parts)}{more}. {advice}".rstrip())
     return lines
 
@@ -191,7 +196,7 @@ def _about_missing_files(listing: Listing, rows: Sequence[ExcludedImage], entrie
         advice.append(f"Paths are relative to {listing.base}.")
         first = relative[0].replace("\\", "/")
         if base := next((folder for folder in _nearby_folders(listing.base) if _exists(folder / first)), None):
-            advice.append(f"{first} is in {base}: give --images {base}")
+            advice.append(f"{first} is in {base}: give {'--videos' if listing.frames > 1 else '--images'} {base}")
         elif similar := _differently_cased(listing.base / first):
             advice.append(f"There is {similar}, whose name has other capitals.")
     return " ".join(advice)
@@ -230,7 +235,7 @@ def _differently_cased(path: Path) -> Path | None:
 def _about_tiny_images(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:
     sides = Counter(min(map(int, size)) for row in rows for size in re.findall(r"(\d+)×(\d+)", row.detail))
     option = f"--min-side {sides.most_common(1)[0][0]}" if sides else "a lower --min-side"
-    return f"Keep them with {option}; but small images may lack what large ones show."
+    return f"Keep them with {option}; but small {worded('images')} may lack what large ones show."
 
 
 def _about_undecodable_files(listing: Listing, rows: Sequence[ExcludedImage], entries: Mapping[str, Entry]) -> str:

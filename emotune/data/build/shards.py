@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from emotune.config.types import MAX_CLASS_NAME, MAX_TEXT, escape_control_characters
 from emotune.core.errors import InputError, raise_if_any
+from emotune.core.sample_noun import worded
 from emotune.core.storage import Folder
 from emotune.core.threads import parallel_map
 from emotune.data.annotations import agreement_of
@@ -263,7 +264,7 @@ def _reject(out: Folder, lines: Sequence[str], problems: Sequence[ExcludedImage]
         name = HEALTH if out.read(MANIFEST) is None else REFUSED_HEALTH
         try:
             out.write(name, health_csv(problems))
-            lines.append(f"All excluded images and the reasons are listed in {out / name}")
+            lines.append(f"All excluded {worded('images')} and the reasons are listed in {out / name}")
         except OSError as error:
             lines.append(f"{out / name}: cannot be written ({error.strerror or error})")
     raise InputError("\n".join(lines))

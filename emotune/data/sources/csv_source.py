@@ -36,6 +36,7 @@ class Csv:
     and a note names them.
     """
 
+    BASE: ClassVar[str] = "--images"
     help: ClassVar[str] = "a table: path or url, label or a vote column per class, optional split and group"
     table: Annotated[Path, "a CSV file with a header line"]
     labels: Labels = "mikels"
@@ -104,7 +105,7 @@ class Csv:
         base = Path(self.images).expanduser() if self.images else self.table.parent
         if not base.is_dir():
             raise InputError(
-                f"{base}: no such folder; name the folder to which the table's paths are relative with --images"
+                f"{base}: no such folder; name the folder to which the table's paths are relative with {self.BASE}"
             )
         return base
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from emotune.core.errors import InputError
-from emotune.data.sources.base import Clip, Entry, Labels, Listing
+from emotune.data.sources.base import NO_LICENCE, Clip, Entry, Labels, Listing
 from emotune.data.sources.class_folders import list_class_folders
 from emotune.data.sources.csv_source import Csv
 
@@ -19,6 +19,7 @@ VIDEO_SUFFIXES = frozenset(
                                 "m2ts", "wmv", "asf", "flv", "ogv", "gif")
 )  # fmt: skip
 """Suffixes of videos; a file with such a suffix that is not a video is reported as unreadable."""
+NO_CLIP_LICENCE = NO_LICENCE.replace("images", "clips")
 MAX_FRAMES = 64
 """The most frames of a sample: they are stored below each other in one JPEG, whose sides are limited."""
 
@@ -51,7 +52,9 @@ class Video:
         if not 2 <= self.frames <= MAX_FRAMES:
             raise InputError(f"--frames {self.frames}: give a number from 2 to {MAX_FRAMES}")
         listing = self._folders() if self.clips.is_dir() else self._table()
-        return replace(listing, entries=[self._as_clip(entry) for entry in listing.entries], frames=self.frames)
+        entries = [self._as_clip(entry) for entry in listing.entries]
+        licence = NO_CLIP_LICENCE if listing.licence == NO_LICENCE else listing.licence
+        return replace(listing, entries=entries, frames=self.frames, licence=licence)
 
     def _folders(self) -> Listing:
         options = {"--votes": self.votes, "--videos": self.videos}
@@ -64,7 +67,7 @@ class Video:
         return list_class_folders(self.clips, self.labels, separate_videos, "videos")
 
     def _table(self) -> Listing:
-        listing = Csv(self.clips, self.labels, self.votes, self.videos, self.target).listing()
+        listing = _Table(self.clips, self.labels, self.votes, self.videos, self.target).listing()
         if link := next((entry.source for entry in listing.entries if not isinstance(entry.image, Path)), None):
             raise InputError(
                 f"{self.clips}: {link} is a link; videos are not downloaded: do that before, and give paths"
@@ -74,6 +77,10 @@ class Video:
     def _as_clip(self, entry: Entry) -> Entry:
         assert isinstance(entry.image, Path)
         return replace(entry, image=Clip(entry.image, self.frames))
+
+
+class _Table(Csv):
+    BASE: ClassVar[str] = "--videos"
 
 
 def separate_videos(files: Sequence[Path]) -> tuple[list[Path], Counter[str]]:

@@ -9,6 +9,7 @@ from emotune.config.optimizers import kept_values
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError
+from emotune.core.sample_noun import worded
 from emotune.data.datasets.counts import images_by_class
 from emotune.runs.store import RunStore
 
@@ -62,8 +63,8 @@ def require_room(
         content = f"weights and predictions of {len(runs)} runs"
         needs.append(_Need(folder, content, "name another folder (--runs)", results))
         needs.append(_Need(folder, f"checkpoints of {len(largest)} at a time", "", CHECKPOINTS * sum(largest)))
-    remedy = "reduce the cache of decoded images (--cache-gb)"
-    needs.append(_Need(cache_folder(), "decoded images", remedy, cache_bytes))
+    remedy = worded("reduce the cache of decoded images (--cache-gb)")
+    needs.append(_Need(cache_folder(), worded("decoded images"), remedy, cache_bytes))
     by_disk: dict[int, list[_Need]] = {}
     for need in needs:
         if need.size:

@@ -6,6 +6,7 @@ import numpy as np
 
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.core.errors import raise_if_any
+from emotune.core.sample_noun import worded
 from emotune.data.annotations import target_weights, vote_shares
 from emotune.data.datasets.location import manifest_of
 from emotune.data.manifest import SPLITS
@@ -48,7 +49,7 @@ def targets_without_effect(runs: Sequence[RunConfig]) -> None:
             target_weights(labels, votes, classes, targets), target_weights(labels, votes, classes, "hard")
         )
         if same or not any(votes):
-            reason = "all votes agree" if same else "no training image has votes"
+            reason = "all votes agree" if same else worded("no training image has votes")
             problems.append(
                 f'variants.{run.variant}: train.targets: "{targets}" has no effect on {dataset.name}, where {reason}; '
                 "set hard, or make the shards from a source with votes"
@@ -70,7 +71,7 @@ def require_votes(datasets: Sequence[DatasetRef]) -> None:
         classes, samples = manifest_of(dataset).classes, _samples(dataset, ("test",))
         shares = vote_shares([one.label for one in samples], [one.votes for one in samples], classes)
         if (shares.max(axis=1) == 1).all():
-            reason = "all votes agree" if any(one.votes for one in samples) else "no test image has votes"
+            reason = "all votes agree" if any(one.votes for one in samples) else worded("no test image has votes")
             problems.append(
                 f"task: distributions, but on {dataset.name} {reason}; leave out task, or make shards from a source "
                 "with votes"
@@ -86,8 +87,8 @@ def shared_images(datasets: Sequence[DatasetRef]) -> list[str]:
     datasets = list(dict.fromkeys(dataset.undivided for dataset in datasets))
     keys = [{sample.key for sample in _samples(dataset, SPLITS)} for dataset in datasets] if len(datasets) > 1 else []
     return [
-        f"{first.name} and {second.name} have {len(keys[i] & keys[j]):,} images in common: their results are not "
-        "independent."
+        f"{first.name} and {second.name} have {len(keys[i] & keys[j]):,} {worded('images')} in common: their results "
+        "are not independent."
         for i, first in enumerate(datasets) for j, second in enumerate(datasets[:i]) if keys[i] & keys[j]
     ]  # fmt: skip
 

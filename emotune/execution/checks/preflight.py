@@ -11,6 +11,7 @@ from emotune.config.run import RunConfig
 from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import raise_if_any
 from emotune.core.host import available_cpus
+from emotune.core.sample_noun import worded
 from emotune.core.storage import Folder
 from emotune.data.datasets.counts import images_in
 from emotune.data.datasets.location import is_ready
@@ -71,15 +72,15 @@ def _batch_problems(runs: Sequence[RunConfig], resources: Resources) -> Iterator
             yield f"variants.{run.variant}: train.batch_size {size} is too small for {pieces}"
         elif size > (count := images.get(run.dataset.name, size)):
             yield (
-                f"variants.{run.variant}: train.batch_size {size} is more than the {count} training images of "
-                f"{run.dataset.name}; set at most {count}"
+                f"variants.{run.variant}: train.batch_size {size} is more than the {count} training {worded('images')} "
+                f"of {run.dataset.name}; set at most {count}"
             )
         elif run.dataset.name in images:
             smallest = count // math.ceil(count / size)  # an epoch is cut into batches of equal size
             if smallest < workers * accumulate:
                 yield (
-                    f"variants.{run.variant}: {count} training images in {run.dataset.name} make batches of "
-                    f"{smallest}, too small for {pieces}; ask for fewer"
+                    f"variants.{run.variant}: {count} training {worded('images')} in {run.dataset.name} make batches "
+                    f"of {smallest}, too small for {pieces}; ask for fewer"
                 )
 
 

@@ -14,6 +14,7 @@ from emotune.config.study import Study
 from emotune.core.child_process import serve
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.host import available_cpus
+from emotune.core.sample_noun import speaking_of, worded
 from emotune.data.datasets.location import manifest_of, materialise, outputs_of
 from emotune.data.manifest import SPLITS
 from emotune.data.read.open_dataset import decoded_shards, open_shards, order_of, room_needed, sizes_of
@@ -69,11 +70,16 @@ def main(descriptor: int) -> None:
 
 def work(job: PreparationJob, send: Callable[[Any], None]) -> None:
     """Sends lines on how far it is; in the end ``(networks, lines)``, or the error that says what cannot be used."""
+    with speaking_of({dataset.frames for dataset in job.datasets}):
+        _work(job, send)
+
+
+def _work(job: PreparationJob, send: Callable[[Any], None]) -> None:
     resources = job.study.resources
     try:
         _require_gpus(job)
         for dataset in job.undivided:
-            drawn = _counting(send, f"{dataset.name}: {{:,}} images drawn")
+            drawn = _counting(send, f"{dataset.name}: {{:,}} {worded('images')} drawn")
             materialise(dataset, drawn, workers=available_cpus())
         _require_libraries(job)
         _try_metric(job, send)
@@ -207,13 +213,17 @@ def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None
     order, sizes, shards = order_of(runs), sizes_of(runs), manifest_of(dataset).shards
     total, lines = sum(shard.samples for shard in shards), []
     if runs and not sizes:  # features are computed from the shards' files by the runs
-        advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images checked, once on this machine")
+        advance = _counting(
+            show, f"{dataset.name}: {{:,}} of {total:,} {worded('images')} checked, once on this machine"
+        )
         open_shards(dataset, SPLITS, decoded=(), order="shards", cache_gb=cache_gb, threads=cpus, advance=advance)
     for input_spec in sizes:
         decoded = decoded_shards(dataset, cache_gb, order, input_spec)
         size = f" to {input_spec.resize}×{input_spec.resize} pixels" if len(sizes) > 1 else ""
         what = f"decoded{size}" if decoded else "checked"
-        advance = _counting(show, f"{dataset.name}: {{:,}} of {total:,} images {what}, once on this machine")
+        advance = _counting(
+            show, f"{dataset.name}: {{:,}} of {total:,} {worded('images')} {what}, once on this machine"
+        )
         open_shards(
             dataset, SPLITS, input_spec,
             decoded=decoded, order=order, cache_gb=cache_gb, threads=cpus, advance=advance,
@@ -221,8 +231,8 @@ def _decode(dataset: DatasetRef, job: PreparationJob, show: Callable[[str], None
         if indexed := [shard for shard in shards if shard.sha256 not in decoded]:
             splits = ", ".join(split for split in SPLITS if any(shard.split == split for shard in indexed))
             lines.append(
-                f"{dataset.name}: {total:,} images decoded{size} exceed the cache's budget; those of {splits} are "
-                "decoded each time that they are needed, which takes longer and gives the same result."
+                f"{dataset.name}: {total:,} {worded('images')} decoded{size} exceed the cache's budget; those of "
+                f"{splits} are decoded each time that they are needed, which takes longer and gives the same result."
             )
     return lines
 

@@ -8,6 +8,7 @@ from PIL import Image
 
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef, RunConfig
+from emotune.core.sample_noun import worded
 from emotune.core.typed_command import typed_command
 from emotune.data.datasets.location import manifest_of, shards_folder
 from emotune.data.shard_reader import read_samples, read_shard
@@ -38,9 +39,9 @@ def enlarged_images(runs: Iterable[RunConfig]) -> list[str]:
         stored = _stored_side(dataset)
         if larger := {variant: side for variant, side in sides.items() if side > stored}:
             lines.append(
-                f"{dataset.name}: its images are stored with a shorter side of at most {stored} pixels, and enlarged "
-                f"to {max(larger.values())} for {', '.join(larger)}. If the originals are larger, write the shards "
-                f"again: {typed_command('shard')} … --size {max(larger.values())}."
+                f"{dataset.name}: its {worded('images')} are stored with a shorter side of at most {stored} pixels, "
+                f"and enlarged to {max(larger.values())} for {', '.join(larger)}. If the originals are larger, write "
+                f"the shards again: {typed_command('shard')} … --size {max(larger.values())}."
             )
     return lines
 

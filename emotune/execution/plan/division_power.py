@@ -8,6 +8,7 @@ from emotune.analysis.power import smallest_effect
 from emotune.analysis.verdict import ALPHA
 from emotune.config.run import DatasetRef
 from emotune.config.study import Study
+from emotune.core.sample_noun import worded
 from emotune.data.datasets.counts import images_in
 from emotune.data.datasets.location import is_ready
 
@@ -40,8 +41,8 @@ def division_resolution(study: Study, datasets: Sequence[DatasetRef]) -> list[st
             continue
         larger = math.sqrt(1 + number * images_in(refs[0], "test") / images_in(refs[0], "train"))
         lines.append(
-            f"{number} {unit}s of {name}, which share training images, detect, with 80 % power, effects of at least "
-            f"{larger * in_sd:.1f} × the sd of the differences between two variants over {unit}s; more seeds make that "
-            "sd smaller as far as it comes from them."
+            f"{number} {unit}s of {name}, which share training {worded('images')}, detect, with 80 % power, effects of "
+            f"at least {larger * in_sd:.1f} × the sd of the differences between two variants over {unit}s; more seeds "
+            "make that sd smaller as far as it comes from them."
         )
     return lines

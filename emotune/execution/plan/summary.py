@@ -16,6 +16,7 @@ from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection
 from emotune.config.seeds import look_shares
 from emotune.config.study import Study
+from emotune.core.sample_noun import worded
 from emotune.data.datasets.counts import images_in
 from emotune.data.datasets.location import EMBEDDED, is_ready, manifest_of
 from emotune.data.manifest import SPLITS
@@ -266,7 +267,7 @@ def _coarse_test_sets(study: Study, datasets: Sequence[DatasetRef]) -> list[str]
         if images and metric.min_effect < 100 / images:
             lines.append(
                 f"Warning: the min_effect of {metric.scale.format_amount(metric.min_effect)} is less than one of the "
-                f"{images} test images of {ref.name}, which is {100 / images:.2g} points; set a larger min_effect, or "
-                "use more images."
+                f"{images} test {worded('images')} of {ref.name}, which is {100 / images:.2g} points; set a larger "
+                f"min_effect, or use more {worded('images')}."
             )
     return lines

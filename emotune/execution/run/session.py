@@ -13,6 +13,7 @@ from rich.console import Console
 
 from emotune.config.other_data import TransferTest
 from emotune.config.run import RunConfig
+from emotune.core.sample_noun import worded
 from emotune.execution.checks.prepare import Preparation
 from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.monitor.waiting import waiting_for
@@ -99,7 +100,7 @@ class Session:
             Preparation(self._resolved, runs, self._options.executor, save_architecture=save_architecture)
         )
         self.connect()
-        with waiting_for(self._console, "checking networks and images") as show:
+        with waiting_for(self._console, worded("checking networks and images")) as show:
             lines = preparation.wait(show)
         for line in lines:
             self._console.print(line, highlight=False)

@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter
 
 from emotune.analysis.seeds import Summary
 from emotune.config.metric import Metric
+from emotune.core.sample_noun import worded
 from emotune.report.figures.label_placement import Box, Mark, place_labels
 from emotune.report.figures.layout import (
     LEGEND_ROW_HEIGHT,
@@ -100,9 +101,8 @@ def cost_notes(table: pd.DataFrame) -> str:
         table: As there.
     """
     shown = _shown_costs(table[np.isfinite(table["mean"].astype(float))])
-    return " ".join(
-        [*(note for cost, note in COST_NOTES.items() if cost in shown), "Bars of nearly equal cost stand side by side."]
-    )
+    notes = [worded(note) for cost, note in COST_NOTES.items() if cost in shown]
+    return " ".join([*notes, "Bars of nearly equal cost stand side by side."])
 
 
 @rc_context(STYLE)
@@ -230,7 +230,7 @@ def _cost_panel(
         look: dict[str, Any] = {"color": colours[variant], "zorder": 3}
         axes.vlines(row["at"], row["low"], row["high"], linewidth=1.2, **look)
         axes.plot([row["at"]], [row["mean"]], shapes[variant], markersize=4.8, markeredgewidth=0, gid="mean", **look)
-    axes.set(xscale="log", xlim=_log_axis_limits(table[cost]), ylim=ylim, xlabel=COSTS[cost])
+    axes.set(xscale="log", xlim=_log_axis_limits(table[cost]), ylim=ylim, xlabel=worded(COSTS[cost]))
     axes.xaxis.set_major_locator(FixedLocator(_log_ticks(*axes.get_xlim(), width)))
     axes.xaxis.set_major_formatter(magnitude_formatter())
     axes.xaxis.set_minor_formatter(NullFormatter())

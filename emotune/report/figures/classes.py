@@ -12,6 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from emotune.config.scale import with_minus
+from emotune.core.sample_noun import worded
 from emotune.report.figures.layout import (
     LEGEND_ROW_HEIGHT,
     axis_limits,
@@ -144,7 +145,7 @@ def confusion_matrices(
         variant: table.map(lambda share: f"{share:.0f}" if share >= 0.5 else "") for variant, table in shares.items()
     }
     look = {"vmin": 0, "vmax": 100, "cmap": "Blues"}
-    return _matrices(title, shares, texts, notes, look, "% of the label's images", narrow=narrow)
+    return _matrices(title, shares, texts, notes, look, worded("% of the label's images"), narrow=narrow)
 
 
 @rc_context(STYLE)

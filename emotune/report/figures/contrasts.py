@@ -15,6 +15,7 @@ from emotune.analysis.seeds import Comparison, Summary
 from emotune.analysis.verdict import Verdict
 from emotune.config.contrast import Contrast
 from emotune.config.metric import Metric
+from emotune.core.sample_noun import worded
 from emotune.report.figures.layout import axis_limits, wrap_name
 from emotune.report.figures.style import GRID, INK, SMALL, SOFT, STYLE, VERDICT_COLOURS, VERDICT_MARKERS
 from emotune.report.figures.table_plot import (
@@ -112,7 +113,7 @@ def interval_comparison(
         intervals = [("other seeds", c.paired)]
         if (over := others.get((c.contrast, c.dataset))) is not None:
             n = len(over.seeds)
-            intervals.append(("other images", Summary(n, over.mean, None, over.low, over.high)))
+            intervals.append((worded("other images"), Summary(n, over.mean, None, over.low, over.high)))
             intervals.append(("both", Summary(n, over.mean, None, over.crossed_low, over.crossed_high)))
         for label, summary in intervals:
             look = (INK, "D", 2.4) if label == "both" else (SOFT, "o", 1.2)

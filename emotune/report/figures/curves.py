@@ -15,6 +15,7 @@ from matplotlib.transforms import offset_copy
 from scipy import stats
 
 from emotune.analysis.verdict import ALPHA
+from emotune.core.sample_noun import worded
 from emotune.report.figures.layout import (
     axis_limits,
     draw_title,
@@ -48,7 +49,10 @@ def learning_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, str]
         colours: The colours of all variants.
         narrow: Whether the figure is for a narrow screen.
     """
-    panels = {"train_accuracy": "training images (as they are trained on)", "val_accuracy": "validation images"}
+    panels = {
+        "train_accuracy": worded("training images (as they are trained on)"),
+        "val_accuracy": worded("validation images"),
+    }
     means = {column: _means_and_intervals(curves, column) for column in panels}
     drawn_variants = set(curves["variant"].unique())
     shown = [variant for variant in colours if variant in drawn_variants]
@@ -89,7 +93,7 @@ def concordance_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, s
     axes = place_axes(figure, LEFT, 0.36, full_width(narrow=narrow) - LEFT - right, _height(texts) + 0.16, grid="y")
     limits = axis_limits(curves["val_ccc"], means[["low", "high"]].to_numpy(), 0.1, (-1.0, 1.0))
     _draw_curves(axes, curves, means, "val_ccc", colours, limits)
-    axes.set_ylabel("CCC of validation images")
+    axes.set_ylabel(worded("CCC of validation images"))
     _label_line_ends(figure, axes, means, texts, colours)
     return figure
 

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from emotune.analysis.distribution_diagnostics import TRUE, mean_distributions
+from emotune.analysis.distribution_diagnostics import ALL, TRUE, mean_distributions
 from emotune.analysis.prediction_arrays import shares_of
+from emotune.core.sample_noun import worded
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import (
     LEGEND_ROW_HEIGHT,
@@ -51,9 +52,9 @@ def distribution_figures(
     yield for_both_widths(
         f"distributions-{dataset}",
         partial(mean_distribution_panels, title, means, colours),
-        f"{scope}. Mean share of each class over all test images, and over those of each leading class, to which most "
-        "votes went (the first of several); the number of images in brackets. Bars: votes. Marks: predictions, mean "
-        "over seeds.",
+        f"{scope}. Mean share of each class over all test {worded('images')}, and over those of each leading class, to "
+        f"which most votes went (the first of several); the number of {worded('images')} in brackets. Bars: votes. "
+        "Marks: predictions, mean over seeds.",
         f"Mean true and predicted distributions on {dataset}, by the class with the most votes",
     )
 
@@ -101,7 +102,7 @@ def mean_distribution_panels(
         axes.tick_params(axis="x", labelsize=SMALL)
         axes.locator_params(axis="x", nbins=4)
         images = int(table["images"].iloc[0])
-        axes.set_title(f"{of} ({images:,})", loc="left", fontsize=SMALL, pad=3)
+        axes.set_title(f"{worded(of) if of == ALL else of} ({images:,})", loc="left", fontsize=SMALL, pad=3)
         if i + columns >= len(panels):
             axes.set_xlabel("mean share, %", fontsize=SMALL)
     return figure

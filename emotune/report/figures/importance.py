@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from emotune.analysis.feature_importance import FeatureImportance, feature_importance
 from emotune.analysis.seeds import Summary
 from emotune.config.scale import with_minus
+from emotune.core.sample_noun import worded
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import axis_limits, draw_title, wrap_name
 from emotune.report.figures.style import INK, SOFT, STYLE, variant_colours
@@ -40,9 +41,9 @@ def importance_figures(results: StudyResults, dataset: str, title: str) -> Itera
             f"importance-{dataset}-{one.variant}",
             partial(losses_of_groups, f"{one.variant}, {title}", one, colours[one.variant]),
             f"{dataset}, {one.variant}: accuracy lost, in points, when the columns of a group are shuffled over "
-            f"{_images(one)} validation images, {one.repeats} times. Dots: means. Bars: ± one standard deviation of "
-            f"the repeats. With nothing shuffled, {one.accuracy:.1f} % of these images are classified correctly."
-            f"{f' The other {rest} groups are in importance.csv.' if rest > 0 else ''}",
+            f"{_images(one)} validation {worded('images')}, {one.repeats} times. Dots: means. Bars: ± one standard "
+            f"deviation of the repeats. With nothing shuffled, {one.accuracy:.1f} % of these {worded('images')} are "
+            f"classified correctly.{f' The other {rest} groups are in importance.csv.' if rest > 0 else ''}",
             f"Accuracy that {one.variant} loses on {dataset} without each group of features: {listed}",
         )
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from emotune.analysis import diagnostics
@@ -13,10 +12,10 @@ from emotune.analysis.interactions import cell_values
 from emotune.analysis.seeds import Summary
 from emotune.config.head_training import is_head_alone
 from emotune.config.input_spec import InputSpec
+from emotune.core.sample_noun import worded
 from emotune.report import phrasing
 from emotune.report.figures import (
     accuracy,
-    attention,
     calibration,
     classes,
     contrasts,
@@ -25,6 +24,7 @@ from emotune.report.figures import (
     learning,
     tuning,
 )
+from emotune.report.figures.attended import attention_figures, entropy_figures
 from emotune.report.figures.distributions import distribution_figures
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.importance import importance_figures
@@ -63,7 +63,7 @@ def draw_figures(
             yield from part.curves()
             yield from part.answers()
             yield from importance_figures(results, name, titles[name])
-            yield from part.attention(examples.get(name, {}))
+            yield from attention_figures(results, name, titles[name], examples.get(name, {}))
 
 
 def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
@@ -93,8 +93,11 @@ def _contrast_figures(results: StudyResults) -> Iterator[FigureEntry]:
             "uncertainty",
             partial(contrasts.interval_comparison, undivided, results.image_bootstraps, metric),
             f"Declared contrasts, {pairs}: the 95 % intervals of each alone, for other seeds (its own "
-            "seeds only), other test images, and both.",
-            "Intervals of each declared contrast over seeds, over images, and over both; the tables list the numbers",
+            f"seeds only), other test {worded('images')}, and both.",
+            worded(
+                "Intervals of each declared contrast over seeds, over images, and over both; the tables list the "
+                "numbers"
+            ),
         )
 
 
@@ -156,8 +159,8 @@ class _DatasetFigures:
         yield for_both_widths(
             f"{self._metric.column}-{self._dataset}",
             partial(accuracy.metric_by_variant, *shown, trivial=words_of(prior).prior),
-            f"{scope}, {len(prior.predictions):,} test images. Dots: seeds. Bars: means with 95 % t intervals, which "
-            f"must not be compared.{note if not math.isnan(constant) else ''}",
+            f"{scope}, {len(prior.predictions):,} test {worded('images')}. Dots: seeds. Bars: means with 95 % t "
+            f"intervals, which must not be compared.{note if not math.isnan(constant) else ''}",
             f"Test {scale.label} of every seed by variant on {self._dataset}; means: {means}",
         )
         costs = _costs(self._done, self._summaries)
@@ -178,10 +181,10 @@ class _DatasetFigures:
             f"curves-{self._dataset}",
             partial(curves.concordance_curves if rated else curves.learning_curves, self._title, epochs, self._colours),
             f"{self._scope}: means with 95 % t intervals; faint lines: seeds. {self._augmentation()}",
-            f"{'CCC on' if rated else 'Accuracy on training and'} validation images of {self._dataset} by epoch, for "
-            "each variant",
+            f"{'CCC on' if rated else 'Accuracy on training and'} validation {worded('images')} of {self._dataset} by "
+            "epoch, for each variant",
         )
-        yield from self._entropy(epochs.dropna(subset="attention_entropy"))
+        yield from entropy_figures(self._results, self._dataset, self._title, epochs)
 
     def _augmentation(self) -> str:
         """A sentence on how training images are seen; those of a head on features in one view always alike."""
@@ -189,27 +192,9 @@ class _DatasetFigures:
             name for name, (model, train) in self._study.variants.items() if is_head_alone(model) and train.views == 1
         ]
         if len(alike) == len(self._study.networks):
-            return "Training images are seen in their centre crop."
+            return worded("Training images are seen in their centre crop.")
         exception = f", except those of {', '.join(alike)}" if alike else ""
-        return f"Training images are augmented{exception}."
-
-    def _entropy(self, epochs: pd.DataFrame) -> Iterator[FigureEntry]:
-        recorded = set(epochs["variant"].unique())
-        tables = {v: self._attention_tables(v) for v in self._colours if v in recorded}
-        positions = {v: len(found[0]["weights"].iloc[0]) for v, found in tables.items() if found}
-        if not positions:
-            return
-        counts = sorted(set(positions.values()))
-        uniform = " and ".join(f"{math.log(count):.2f}" for count in counts)
-        colours, epochs = {v: self._colours[v] for v in positions}, epochs[epochs["variant"].isin(positions)]
-        yield for_both_widths(
-            f"entropy-{self._dataset}",
-            partial(curves.attention_entropy, self._title, epochs, colours, positions),
-            f"{self._dataset}, {seed_count_text(len(self._predictions[v]) for v in colours)}: entropy of the "
-            f"{' or '.join(map(str, counts))} attention weights, mean over validation images and layers. Dotted: "
-            f"uniform weights, {uniform} nats.",
-            f"Entropy of the attention weights on {self._dataset} by epoch: {', '.join(colours)}",
-        )
+        return f"Training {worded('images')} are augmented{exception}."
 
     def answers(self) -> Iterator[FigureEntry]:
         """The figures of what is predicted: classes, distributions, or ratings."""
@@ -237,8 +222,8 @@ class _DatasetFigures:
         yield for_both_widths(
             f"confusion-{self._dataset}",
             partial(classes.confusion_matrices, self._title, shares, counts),
-            f"{self._scope}. Per cent of each label's test images, over all seeds; each row sums to 100, and "
-            "empty cells are below 0.5.",
+            f"{self._scope}. Per cent of each label's test {worded('images')}, over all seeds; each row sums to 100, "
+            "and empty cells are below 0.5.",
             f"Confusion matrices on {self._dataset}: {', '.join(shares)}",
         )
         if baseline in shares and len(shares) > 1:
@@ -259,46 +244,6 @@ class _DatasetFigures:
             "expected calibration error in points, over 15 bins, mean over seeds.",
             f"Reliability diagrams on {self._dataset}; expected calibration error: {error_texts}",
         )
-
-    def _attention_tables(self, variant: str) -> list[pd.DataFrame]:
-        """The attention weights of a variant's runs, of those that recorded them."""
-        tables: Mapping[str, pd.DataFrame] = self._results.records.attention
-        runs = self._done.loc[self._done["variant"] == variant, "run"]
-        return [tables[run] for run in runs if run in tables]
-
-    def attention(self, by_input: Mapping[InputSpec, Mapping[str, bytes]]) -> Iterator[FigureEntry]:
-        maps: dict[str, np.ndarray] = {}
-        frames = {variant: tables for variant in self._predictions if (tables := self._attention_tables(variant))}
-        for variant, tables in frames.items():
-            layers = diagnostics.mean_attention(tables)
-            maps |= {variant if len(layers) == 1 else f"{variant} {layer}": m * m.size for layer, m in layers.items()}
-        if not maps:
-            return
-        shapes = {grid.shape for grid in maps.values()}
-        (height, width), alike = max(shapes), len(shapes) == 1
-        where = f"the {height} × {width} positions" if alike else "each position of a map"
-        times = str(height * width) if alike else "the number of positions"
-        yield for_both_widths(
-            f"attention-{self._dataset}",
-            partial(attention.mean_attention_maps, self._title, maps),
-            f"{self._dataset}, {seed_count_text(map(len, frames.values()))}: attention weights at {where}, "
-            f"mean over all test images, times {times}; uniform weights are 1. Colours, in every study alike: from a "
-            "quarter of a uniform weight to four times as much.",
-            f"Mean attention maps over the test images of {self._dataset}: {', '.join(maps)}",
-        )
-        for variant, tables in frames.items():
-            if not (examples := by_input.get(self._results.inputs[variant], {})):
-                continue
-            first = next(iter(self._predictions[variant].values())).set_index("sample_id")["target"]
-            labels = {sample: first[sample] for sample in examples}
-            image_maps = {s: m * m.size for s, m in diagnostics.image_attention(tables, list(examples)).items()}
-            yield FigureEntry(
-                f"overlays-{self._dataset}-{variant}",
-                attention.attention_overlays(f"{self._title}: {variant}", examples, image_maps, labels),
-                f"{self._dataset}, {variant}, {seed_count_text([len(tables)])}: example test images with their "
-                "attention maps, mean over seeds and layers. The images were chosen by a hash of their ids.",
-                f"Example images of {self._dataset} with the attention maps of {variant}",
-            )
 
 
 def _costs(done: pd.DataFrame, summaries: Mapping[str, Summary]) -> pd.DataFrame:

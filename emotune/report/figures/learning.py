@@ -14,6 +14,7 @@ from emotune.analysis.divisions import Repeats
 from emotune.analysis.learning import Learning, RunLearning, VariantLearning
 from emotune.analysis.seeds import Summary
 from emotune.config.metric_scales import ALL_SCALES
+from emotune.core.sample_noun import worded
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import axis_limits, draw_title, seed_count_text, wrap_name
 from emotune.report.figures.style import INK, SOFT, STYLE, variant_colours
@@ -44,9 +45,9 @@ def learning_figures(results: StudyResults, titles: Mapping[str, str]) -> Iterat
             partial(learned_by_seed, title, found, _runs(results, one), colours),
             f"{one.dataset}, {seed_count_text((v.n for v in found.variants.values()), one.unit)}. Dots: "
             f"{'runs' if one.is_divided else 'seeds'}; filled: better than the {words_of(found.prior).prior} over the "
-            "test images (one-sided, 5 %), hollow: not shown to be; crosses: one answer for nearly all images, which "
-            f"is nothing learned. Bars: means {over}with joint 95 % intervals of their distance from the "
-            f"{words_of(found.prior).short_prior}"
+            f"test {worded('images')} (one-sided, 5 %), hollow: not shown to be; crosses: one answer for nearly all "
+            f"{worded('images')}, which is nothing learned. Bars: means {over}with joint 95 % intervals of their "
+            f"distance from the {words_of(found.prior).short_prior}"
             f"{f', which is the mean of those of all {one.unit}s' if one.is_divided else ''}.",
             f"Which runs and variants learned something on {one.dataset}; shown to have learned: {learned}",
         )

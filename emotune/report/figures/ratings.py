@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from emotune.analysis.rating_arrays import predicted_of, true_of
 from emotune.config.target import Dimension
+from emotune.core.sample_noun import worded
 from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import draw_title, place_axes, seed_count_text, wrap_name
 from emotune.report.figures.style import INK, SIZE, SMALL, SOFT, STYLE, full_width
@@ -48,12 +49,12 @@ def rating_figures(
     sds = {one.name: _mean_sd(first, one) for one in dimensions}
     texts = ", ".join(f"{sd:.2g} in {one}" for one, sd in sds.items() if sd is not None)
     noise = (
-        f" Grey band: one standard deviation of single raters around the diagonal, mean over images ({texts}); the "
-        "mean of many raters is less noisy."
+        f" Grey band: one standard deviation of single raters around the diagonal, mean over {worded('images')} "
+        f"({texts}); the mean of many raters is less noisy."
         if texts else " The data have no standard deviations of the raters."
     )  # fmt: skip
     left_out = f" The first {len(shown)} of {len(frames)} variants." if len(shown) < len(frames) else ""
-    scope = f"{name}, {len(first):,} test images, {seed_count_text(map(len, shown.values()))}"
+    scope = f"{name}, {len(first):,} test {worded('images')}, {seed_count_text(map(len, shown.values()))}"
     yield for_both_widths(
         f"scatter-{name}",
         partial(rating_scatter, title, shown, dimensions, colours),

@@ -31,6 +31,7 @@ from emotune.report.figures import (
     contrasts,
     curves,
     distributions,
+    frames,
     importance,
     interactions,
     learning,
@@ -108,6 +109,10 @@ def results(variants, seeds, labels, epochs, datasets) -> SimpleNamespace:
         bins=bins, image=jpeg.getvalue(), aa={datasets[0]: noise} if seeds > 1 else {},
         learning=learned(runs, variants, seeds),
         maps={f"{v} features.attention": lot.uniform(0.3, 2.5, (6, 6)) for v in variants},
+        strips={
+            v: pd.DataFrame(np.random.default_rng(i).uniform(0.3, 2.5, (1 + len(labels), 8)), ["all clips", *labels])
+            for i, v in enumerate(variants)
+        },
     )  # fmt: skip
 
 
@@ -218,6 +223,7 @@ DRAW: dict[str, Callable[..., Figure]] = {
         "scenes", r.bins, r.colours, dict.fromkeys(r.variants, 5.0), **width
     ),
     "distributions": lambda r, **width: distributions.mean_distribution_panels("scenes", means(r), r.colours, **width),
+    "in_time": lambda r, **width: frames.attention_strips("scenes", r.strips, **width),
     "mean_maps": lambda r, **width: attention.mean_attention_maps("scenes", r.maps, **width),
     "transfer": lambda r, **width: transfer.transfer_matrix(transferred(r), METRIC, **width),
     "transfer_forest": lambda r, **width: contrasts.transfer_forest(
