@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disturbed import UNTIL_STOPPED, Disturbed, Fault
+from disturbed import HOLD, UNTIL_STOPPED, Disturbed, Fault
 
 STUDY = """
 question: Which rate suits which network?
@@ -27,6 +27,9 @@ contrasts: [attention - alexnet]
 tune: {{over: {{train.lr: [0.001, 0.01, 0.1]}}, epochs: 1, by: val_loss, untuned: [colours]}}
 resources: {{workers: 1}}
 """
+HALVED = STUDY.replace("epochs: 1, by", "halving: true, seeds: 1, by")
+SECOND_RUNG = 4
+"""A step that only runs of the second rung take, which have two epochs of three steps."""
 LOCAL = ("--executor", "local")
 
 
@@ -87,3 +90,31 @@ def test_interrupted_on_ray_while_tuning_the_command_continues_to_the_choice_wit
         assert study.ablate().code == 0
         assert study.ablate(*LOCAL, "--runs", str(tmp_path / "locally"), "--report", str(tmp_path / "r")).code == 0
         assert tuning_of(study, study.pool)["chosen"] == tuning_of(study, tmp_path / "locally")["chosen"]
+
+
+@pytest.mark.slow
+def test_killed_on_ray_between_rungs_the_command_continues_to_the_choice_without_ray(
+    tmp_path: Path, small_shards: Path
+):
+    with closing(Disturbed(tmp_path, small_shards)) as study:
+        (tmp_path / "few.yaml").write_text(HALVED.format(data=small_shards))
+        study.strike(Fault(HOLD, "alexnet", rank=0, step=SECOND_RUNG))
+        command = study.start()
+        study.struck("alexnet")
+        command.process.kill()
+        command.require_end_of_all(but="Agent")
+        before = tuning_of(study, study.pool)
+        assert (before["stage"], before["runs"]) == ("tuning", 10)
+        first, second = before["rungs"]
+        assert (first["settings"], first["epochs"], first["ended"]) == (3, 1, 6)
+        assert (second["settings"], second["epochs"]) == (2, 2) and second["ended"] < 4
+        study.strike()
+        shutil.copytree(study.pool, tmp_path / "locally")
+        again = study.ablate()
+        assert again.code == 0, again
+        local = study.ablate(*LOCAL, "--runs", str(tmp_path / "locally"), "--report", str(tmp_path / "r"))
+        assert local.code == 0, local
+        after = tuning_of(study, study.pool)
+        assert after["chosen"] == tuning_of(study, tmp_path / "locally")["chosen"]
+        assert [rung["ended"] for rung in after["rungs"]] == [6, 4]
+        assert 'id="figure-tuning-train-lr-scenes"' in study.page()

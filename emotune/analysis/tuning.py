@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from emotune.analysis.search_edges import edges_of, is_number
 from emotune.analysis.seeds import Comparison
 from emotune.analysis.verdict import RESOLVED, Verdict
 from emotune.config.run import RunConfig
+from emotune.config.rungs import Rung
 from emotune.config.scale import ROUNDING
 from emotune.config.study import Study
-from emotune.config.tuned_options import tried
 from emotune.config.tuning import Range, Setting, Tuning
-from emotune.config.tuning_runs import Place, TuningRun
+from emotune.config.tuning_runs import Place, TuningRun, study_rungs, tuning_runs
 from emotune.runs.directory import State
-from emotune.runs.store import RunStates
+from emotune.runs.store import RunStates, RunStore
 
-__all__ = ["Choice", "Trial", "TuningStage", "choose", "edges_on", "make_stage", "with_edges"]
+__all__ = ["ENDED", "Choice", "Trial", "TuningStage", "better_half", "edges_on", "make_stage", "with_edges"]
 
 ENDED = (State.DONE, State.DIVERGED)
 """The states of a run that more training does not change; divergence is an outcome."""
@@ -33,11 +34,14 @@ class Trial:
 
     Attributes:
         setting: The setting.
-        values: The value by which settings are compared, of each of its runs; None: the run diverged.
+        values: The value by which settings are compared, of each of its runs of the last rung that it reached; None:
+            the run diverged.
+        rung: The number of that rung, from 0.
     """
 
     setting: Setting
     values: tuple[float | None, ...]
+    rung: int = 0
 
     @property
     def mean(self) -> float | None:
@@ -53,7 +57,7 @@ class Choice:
     Attributes:
         place: The variant, the data set, and the seed if tuning is nested.
         trials: The settings that were tried, in the order of the search.
-        chosen: The setting with the best mean.
+        chosen: The setting with the best mean, among those of the last rung.
         edges: The options whose chosen value is the lowest or highest that was tried, though the option could be lower
             or higher: a better value may lie beyond.
     """
@@ -64,9 +68,10 @@ class Choice:
     edges: tuple[str, ...] = ()
 
     @property
-    def diverged(self) -> int:
-        """The number of tuning runs that diverged."""
-        return sum(value is None for trial in self.trials for value in trial.values)
+    def finalists(self) -> tuple[Trial, ...]:
+        """The settings that were compared last: all, unless half of them are left out after few epochs."""
+        last = max(trial.rung for trial in self.trials)
+        return tuple(trial for trial in self.trials if trial.rung == last)
 
 
 @dataclass(frozen=True)
@@ -75,17 +80,19 @@ class TuningStage:
 
     Attributes:
         tune: The options that are tuned, and the search.
-        runs: The tuning runs.
+        runs: The tuning runs that are known: those of a rung are once all of the one before have ended.
         states: Their states and records.
         choices: The chosen settings, by place; empty until all runs have ended.
         declared: The study's runs with the options that it declares, which nobody needs to train.
+        rungs: The rungs; one without ``tune.halving``.
     """
 
     tune: Tuning
     runs: tuple[TuningRun, ...]
     states: RunStates
     choices: Mapping[Place, Choice]
-    declared: tuple[RunConfig, ...] = ()
+    declared: tuple[RunConfig, ...]
+    rungs: tuple[Rung, ...]
 
     @property
     def is_over(self) -> bool:
@@ -96,6 +103,22 @@ class TuningStage:
     def ended(self) -> int:
         """The number of runs that have ended."""
         return sum(status.state in ENDED for status in self.states.statuses.values())
+
+    @property
+    def rung(self) -> int:
+        """The number of the last rung whose runs are known, from 0."""
+        return max((one.rung for one in self.runs), default=0)
+
+    @property
+    def planned(self) -> int:
+        """The number of all runs, with those that later rungs will have."""
+        places = len({one.place for one in self.runs})
+        later = sum(rung.settings for rung in self.rungs[self.rung + 1 :])
+        return len(self.states.statuses) + places * self.tune.seeds * later
+
+    def of_rung(self, number: int) -> tuple[RunConfig, ...]:
+        """The runs of a rung."""
+        return tuple(one.run for one in self.runs if one.rung == number)
 
     def declared_states(self) -> RunStates | None:
         """The states of the runs with the declared options, which another study may have trained; None unless all of
@@ -113,44 +136,73 @@ class TuningStage:
         return {place: choice.chosen for place, choice in self.choices.items()}
 
 
-def make_stage(
-    study: Study, runs: Sequence[TuningRun], states: RunStates, declared: Sequence[RunConfig] = ()
-) -> TuningStage:
-    """The tuning of a study, with the choices if all of its runs have ended.
+def make_stage(study: Study, declared: Sequence[RunConfig], store: RunStore) -> TuningStage:
+    """The tuning of a study as its runs' records have it; with the choices if all have ended.
 
     Args:
         study: The study, with its ``tune``.
-        runs: The tuning runs.
-        states: Their states and records.
         declared: The study's runs with the options that it declares.
+        store: The folder of all run directories.
+
+    Raises:
+        InputError: the store cannot be reached.
     """
-    if study.tune is None:
+    tune, rungs = study.tune, study_rungs(study)
+    if tune is None:
         raise ValueError("the study tunes nothing")
-    stage = TuningStage(study.tune, tuple(runs), states, {}, tuple(declared))
-    return stage if stage.ended < len(states.statuses) else replace(stage, choices=choose(study, runs, states))
+    runs = tuning_runs(study, declared)
+    while True:
+        states = store.states(one.run for one in runs)
+        stage = TuningStage(tune, runs, states, {}, tuple(declared), rungs)
+        if stage.ended < len(states.statuses):
+            return stage
+        tried = _trials(tune, runs, states)
+        if stage.rung == len(rungs) - 1:
+            return replace(stage, choices=_choices(study, tried))
+        kept = {
+            place: better_half(tune, [trial for trial in trials if trial.rung == stage.rung])
+            for place, trials in tried.items()
+        }
+        runs += tuning_runs(study, declared, stage.rung + 1, kept)
 
 
-def choose(study: Study, runs: Iterable[TuningRun], states: RunStates) -> dict[Place, Choice]:
-    """The choices at all places; a function of the records and of which runs diverged.
+def better_half(tune: Tuning, trials: Sequence[Trial]) -> list[Setting]:
+    """The better half of settings, rounded up; of equal ones those with the smaller values.
 
     Args:
-        study: The study, with its ``tune``.
-        runs: The tuning runs, all of which have ended.
-        states: Their states and records.
+        tune: The tuning.
+        trials: The settings that were tried for equally many epochs.
     """
-    tune = study.tune
-    if tune is None:
-        return {}
-    values: dict[Place, dict[Setting, list[float | None]]] = {}
+    left, kept = list(trials), list[Setting]()
+    while 2 * len(kept) < len(trials):
+        kept.append(_best(tune, left))
+        left = [trial for trial in left if trial.setting != kept[-1]]
+    return kept
+
+
+def _trials(tune: Tuning, runs: Iterable[TuningRun], states: RunStates) -> dict[Place, tuple[Trial, ...]]:
+    """The settings that were tried at each place, in the order of the search, with the last rung that each reached."""
+    values: dict[Place, dict[Setting, dict[int, list[float | None]]]] = {}
     for one in runs:
         record = states.records.get(one.run.id)
         validation: Mapping[str, Any] = record.get("validation", {}) if record else {}
-        values.setdefault(one.place, {}).setdefault(one.setting, []).append(validation.get(tune.by))
+        of_setting = values.setdefault(one.place, {}).setdefault(one.setting, {})
+        of_setting.setdefault(one.rung, []).append(validation.get(tune.by))
+    return {
+        place: tuple(Trial(setting, tuple(found[max(found)]), max(found)) for setting, found in of_place.items())
+        for place, of_place in values.items()
+    }
+
+
+def _choices(study: Study, tried: Mapping[Place, tuple[Trial, ...]]) -> dict[Place, Choice]:
+    """The choices at all places; a function of the records and of which runs diverged."""
     choices = {}
-    for place, of_place in values.items():
-        trials = tuple(Trial(setting, tuple(found)) for setting, found in of_place.items())
-        chosen = _best(tune, trials)
-        choices[place] = Choice(place, trials, chosen, _edges(study, place[0], trials, chosen))
+    for place, trials in tried.items():
+        choice = Choice(place, trials, trials[0].setting)
+        chosen = _best(study.tune, choice.finalists) if study.tune else choice.chosen
+        choices[place] = replace(
+            choice, chosen=chosen, edges=edges_of(study, place[0], [trial.setting for trial in trials], chosen)
+        )
     return choices
 
 
@@ -208,44 +260,4 @@ def _best(tune: Tuning, trials: Sequence[Trial]) -> Setting:
 def _rank(tune: Tuning, key: str, value: Any) -> float:
     """The order of an option's values: that of numbers, or if some are none that of the study's list."""
     values = tune.over[key]
-    return float(value) if isinstance(values, Range) or all(map(_is_number, values)) else float(values.index(value))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _edges(study: Study, variant: str, trials: Sequence[Trial], chosen: Setting) -> tuple[str, ...]:
-    """The options whose chosen value is an end of those that were tried, and not of those that are possible."""
-    edges = []
-    for key, value in chosen:
-        values = [dict(trial.setting)[key] for trial in trials]
-        if not all(map(_is_number, values)):
-            continue
-        beyond = [-1] * (value == min(values)) + [1] * (value == max(values))
-        if any(_is_possible(study, variant, chosen, key, value, direction) for direction in beyond):
-            edges.append(key)
-    return tuple(edges)
-
-
-def _is_possible(study: Study, variant: str, chosen: Setting, key: str, value: Any, direction: int) -> bool:
-    """Whether an option could have a value a little lower (-1) or higher (1)."""
-    whole = isinstance(value, int) and not _takes_fractions(study, variant, chosen, key)
-    step = 1 if whole else abs(value) * 1e-3 or 1e-9
-    return _fits(study, variant, chosen, key, value + direction * step)
-
-
-def _takes_fractions(study: Study, variant: str, chosen: Setting, key: str) -> bool:
-    value = dict(chosen)[key]
-    return any(_fits(study, variant, chosen, key, value + step) for step in (-0.5, 0.5))
-
-
-def _fits(study: Study, variant: str, chosen: Setting, key: str, value: Any) -> bool:
-    """Whether a tuning run could have this value of an option, the others being the chosen ones."""
-    if study.tune is None:
-        return False
-    try:
-        tried(*study.variants[variant], tuple((one, value if one == key else own) for one, own in chosen), study.tune)
-    except ValueError:  # pydantic's error is one
-        return False
-    return True
+    return float(value) if isinstance(values, Range) or all(map(is_number, values)) else float(values.index(value))

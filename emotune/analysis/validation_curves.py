@@ -22,6 +22,8 @@ class CurvePoint:
         values: The compared value of each tuning run of that setting; diverged ones are left out.
         diverged: The number of those that diverged.
         chosen: The share of the choices that have this value: 1 or 0, unless seeds or divisions differ.
+        is_final: Whether the setting was compared in the last rung; one that was left out before has its values after
+            fewer epochs.
     """
 
     variant: str
@@ -29,6 +31,7 @@ class CurvePoint:
     values: tuple[float, ...]
     diverged: int
     chosen: float
+    is_final: bool = True
 
     @property
     def mean(self) -> float:
@@ -44,23 +47,30 @@ def validation_curve(stage: TuningStage, datasets: Iterable[str], key: str) -> l
         datasets: The names of a data set, or of the divisions of one, whose runs are taken together.
         key: The option's dotted key.
     """
-    names, sign = set(datasets), 1 if stage.tune.higher_is_better else -1
-    tried: dict[str, dict[Setting, list[float | None]]] = {}
+    names, sign, last = set(datasets), 1 if stage.tune.higher_is_better else -1, len(stage.rungs) - 1
+    tried: dict[str, dict[Setting, dict[int, list[float | None]]]] = {}
     chosen: dict[str, list[Any]] = {}
     for (variant, dataset, _), choice in stage.choices.items():
         if dataset in names:
             chosen.setdefault(variant, []).append(dict(choice.chosen)[key])
             for trial in choice.trials:
-                tried.setdefault(variant, {}).setdefault(trial.setting, []).extend(trial.values)
+                of_setting = tried.setdefault(variant, {}).setdefault(trial.setting, {})
+                of_setting.setdefault(trial.rung, []).extend(trial.values)
     points = []
     for variant, settings in tried.items():
         found: dict[Any, list[CurvePoint]] = {}
-        for setting, values in settings.items():
-            value = dict(setting)[key]
+        for setting, by_rung in settings.items():
+            rung = max(by_rung)
+            value, values = dict(setting)[key], by_rung[rung]
             finite = tuple(one for one in values if one is not None and math.isfinite(one))
             share = sum(one == value for one in chosen[variant]) / len(chosen[variant])
-            found.setdefault(value, []).append(CurvePoint(variant, value, finite, len(values) - len(finite), share))
+            point = CurvePoint(variant, value, finite, len(values) - len(finite), share, rung == last)
+            found.setdefault(value, []).append(point)
         numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in found)
         for value in sorted(found) if numbers else found:
-            points.append(max(found[value], key=lambda one: -math.inf if math.isnan(one.mean) else sign * one.mean))
+            points.append(max(found[value], key=lambda one: (one.is_final, _rank(one.mean, sign))))
     return points
+
+
+def _rank(mean: float, sign: int) -> float:
+    return -math.inf if math.isnan(mean) else sign * mean

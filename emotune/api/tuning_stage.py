@@ -23,14 +23,14 @@ def tuned(
     stopping: "Interruption",
     ids: Collection[str] | None = None,
 ) -> "ResolvedStudy":
-    """Trains the tuning runs that a study awaits, and gives the study with its runs, if they have all ended.
+    """Trains the tuning runs that a study awaits, rung by rung, and gives the study with its runs, if all have ended.
 
     Args:
         resolved: The study.
         options: How to train.
         console: Where progress is shown.
         stopping: Whether Ctrl-C was pressed.
-        ids: The ids of the tuning runs that may be trained. Default: all.
+        ids: The ids of the tuning runs that may be trained. Default: all, and those of later rungs.
 
     Raises:
         InputError: something that training needs is missing or cannot be used; nothing was spent.
@@ -41,24 +41,24 @@ def tuned(
     from emotune.execution.run.session import Session
     from emotune.runs.registry import Registry
 
-    if not resolved.awaits_tuning:
-        return resolved
-    first = resolved.first_stage
-    plan = first.plan()
-    ids = [run.id for run in first.runs] if ids is None else ids
-    if any(run.id in ids for run in plan.to_do):
-        check_before_training(first, plan, options, None, console)
-        with (
-            Registry(first.store).in_use(first.study, first.runs),
-            Session(first, options, console, stopping) as session,
-        ):
-            session.prepare(plan.may_train)
-            with stopping.patient():
-                session.run_until_done(plan, ids)
-    after = resolve_study(resolved.study, resolved.store.url)
-    for line in stage_line(after):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return after
+    stage, before = resolved.first_stage, None
+    with Session(stage, options, console, stopping) as session:
+        while resolved.awaits_tuning and resolved.tuning and resolved.tuning.rung != before:
+            before, plan = resolved.tuning.rung, stage.plan()
+            allowed = [run.id for run in stage.runs] if ids is None else ids
+            if any(run.id in allowed for run in plan.to_do):
+                with Registry(stage.store).in_use(stage.study, stage.runs):
+                    if not session.is_prepared:  # later rungs have the networks of the first one
+                        check_before_training(stage, plan, options, None, console)
+                        session.prepare(plan.may_train)
+                    with stopping.patient():
+                        session.run_until_done(plan, allowed)
+            resolved = resolve_study(resolved.study, resolved.store.url)
+            stage = resolved.first_stage
+            session.continue_with(stage)
+            for line in stage_line(resolved):
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return resolved
 
 
 def require_choices(resolved: "ResolvedStudy") -> None:
@@ -66,6 +66,6 @@ def require_choices(resolved: "ResolvedStudy") -> None:
     stage = resolved.tuning
     if stage is not None and not stage.is_over:
         raise InputError(
-            f"tune: {stage.ended} of {len(stage.states.statuses)} tuning runs have ended, so no setting is chosen and "
+            f"tune: {stage.ended} of {stage.planned} tuning runs have ended, so no setting is chosen and "
             "no run of the study is known; run the study first"
         )

@@ -10,6 +10,7 @@ from emotune.config.head_training import head_training_problems
 from emotune.config.merge import check_path, config_class, set_option
 from emotune.config.model import ModelConfig
 from emotune.config.network import BaselineConfig, NetworkConfig
+from emotune.config.rungs import halving_problems, rungs_of
 from emotune.config.train import TrainConfig
 from emotune.config.tuning import RandomSearch, Range, Setting, Tuning, setting_text
 from emotune.config.validation import describe_validation_error, format_problem
@@ -62,12 +63,12 @@ def with_setting(model: ModelConfig, train: TrainConfig, setting: Setting, epoch
     )
 
 
-def tried(model: ModelConfig, train: TrainConfig, setting: Setting, tune: Tuning) -> Variant:
+def tried(model: ModelConfig, train: TrainConfig, setting: Setting, epochs: int | None) -> Variant:
     """A variant's model and training in a tuning run, which does not end early and may have fewer epochs.
 
-    The arguments are those of `with_setting`, and the tuning; so are the errors.
+    Arguments and errors are those of `with_setting`.
     """
-    return with_setting(model, replace(train, patience=None), setting, tune.epochs)
+    return with_setting(model, replace(train, patience=None), setting, epochs)
 
 
 def tuning_problems(
@@ -101,6 +102,9 @@ def tuning_problems(
     if not tune.epochs and len(set(epochs.values())) > 1:
         shown = ", ".join(f"{name} {number}" for name, number in epochs.items())
         problems.append(f"tune.epochs: the variants have different train.epochs ({shown}); give one number for all")
+    if not problems:
+        fitted = [name for name, (model, _) in tuned.items() if not isinstance(model, NetworkConfig)]
+        problems = halving_problems(tune, next(iter(epochs.values()), 1), fitted)
     if problems:
         return problems
     return _set_problems(tune, tuned) + _applied_problems(tune, tuned)
@@ -189,14 +193,17 @@ def _mistakes(
     model: ModelConfig, train: TrainConfig, setting: Setting, tune: Tuning, before: Sequence[str]
 ) -> list[tuple[str, str]]:
     """The places and texts of what is wrong with a setting in a variant."""
+    place = ""
     try:
         applied = with_setting(model, train, setting)
-        tried(model, train, setting, tune)
+        for rung in rungs_of(tune, train.epochs):
+            place = f" (in the rung of {rung.epochs} epoch{'s' * (rung.epochs > 1)})" * tune.halving
+            tried(model, train, setting, rung.epochs)
     except ValidationError as error:
         part = "train" if error.title == TrainConfig.__name__ else "model"
         kind = config_class(part, {"model": {"name": model.name}})
         return [
-            ("tune.over", format_problem(".".join(filter(None, [part, key])), text))
+            ("tune.over", format_problem(".".join(filter(None, [part, key])), text) + place)
             for key, text in describe_validation_error(error, kind)
         ]
     except ValueError as error:

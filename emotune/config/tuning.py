@@ -146,6 +146,8 @@ class Tuning:
         nested: Whether options are chosen for each seed of the study anew, with other tuning runs, so that intervals
             over seeds include the choice.
         untuned: The variants that keep their options.
+        halving: Whether only the better half of a variant's settings is trained for twice as many epochs, and so on
+            (`emotune.config.rungs`): successive halving (Jamieson and Talwalkar, 2016), never across variants.
     """
 
     over: Annotated[dict[str, Annotated[Any, BeforeValidator(_read_values)]], BeforeValidator(_read_space)]
@@ -155,6 +157,7 @@ class Tuning:
     search: Annotated[Any, BeforeValidator(_read_search)] = "grid"
     nested: StrictBool = False
     untuned: tuple[str, ...] = Field(default=())
+    halving: StrictBool = False
 
     @property
     def higher_is_better(self) -> bool:
@@ -193,6 +196,7 @@ class Tuning:
         return {
             "over": space, "seeds": self.seeds, "by": self.by, **({"epochs": self.epochs} if self.epochs else {}),
             "search": search, "nested": self.nested, **({"untuned": list(self.untuned)} if self.untuned else {}),
+            **({"halving": True} if self.halving else {}),
         }  # fmt: skip
 
 

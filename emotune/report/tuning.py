@@ -10,15 +10,18 @@ from emotune.analysis.seeds import Comparison
 from emotune.analysis.tuning import Choice, TuningStage, edges_on
 from emotune.config.metric import Metric
 from emotune.config.network import NetworkConfig
+from emotune.config.rungs import Rung
 from emotune.config.scale import VALIDATION_SCALES, Scale
 from emotune.config.study import Study
 from emotune.config.tuned_options import declared_setting, is_tuned
 from emotune.config.tuning import RandomSearch, Tuning, setting_text
+from emotune.config.tuning_runs import study_rungs
 from emotune.core.sample_noun import worded
 from emotune.core.text import listed
 from emotune.report import phrasing
 from emotune.report.columns import Column, Table, dataset_column, heading
 from emotune.report.results import StudyResults
+from emotune.runs.directory import State
 
 __all__ = [
     "TuningRow",
@@ -43,7 +46,7 @@ class TuningRow:
         hours: The hours of training of those that did not diverge; of the others they are not recorded.
         chosen: The chosen setting; several with their numbers, if seeds or divisions differ.
         value: The mean of what settings are compared by, at the chosen one; None if all diverged.
-        declared: The same at the setting that the study declares; None if that was not tried.
+        declared: The same at the setting that the study declares; None if that was not tried, or for fewer epochs only.
         edges: The options whose chosen value lies on an edge of the search.
     """
 
@@ -101,7 +104,7 @@ def _row(
     counts = Counter(setting_text(choice.chosen) for choice in choices)
     several = len(choices) > 1
     return TuningRow(
-        variant, dataset, len(ids), sum(choice.diverged for choice in choices),
+        variant, dataset, len(ids), sum(stage.states.statuses[one].state is State.DIVERGED for one in ids),
         sum(record["durations_s"]["train"] for record in records) / 3600,
         "; ".join(f"{text} ({count} of {len(choices)})" if several else text for text, count in counts.items()),
         _mean([_value_at(choice, choice.chosen) for choice in choices]),
@@ -110,7 +113,7 @@ def _row(
 
 
 def _value_at(choice: Choice, setting: object) -> float | None:
-    return next((trial.mean for trial in choice.trials if trial.setting == setting), None)
+    return next((trial.mean for trial in choice.finalists if trial.setting == setting), None)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -203,22 +206,31 @@ def _budget_sentences(study: Study, tune: Tuning, rows: Sequence[TuningRow]) -> 
     who = "Every variant" if len(tuned) == len(study.variants) else f"Every variant but {listed(tune.untuned)}"
     drawn = "drawn at random" if isinstance(tune.search, RandomSearch) else "all combinations"
     each = "in each seed of the study anew, " if tune.nested else ""
-    number = len(tune.settings)
-    epochs = tune.epochs or (study.variants[networks[0]][1].epochs if networks else 1)
-    long = f", {epochs} epoch{'s' * (epochs > 1)} each" if networks else ""
+    rungs = study_rungs(study)
+    long = f", {_epochs(rungs[0])} each" if networks else ""
+    halved = [f"the better {rung.settings} for {_epochs(rung)}" for rung in rungs[1:]]
     best = f"{'highest' if tune.higher_is_better else 'lowest'} mean {validation_scale(tune).title}"
     total = sum(row.runs for row in rows)
     sentences = [
-        f"{who} was tuned {each}with the same budget: {number} settings of {listed(list(tune.over))} ({drawn}), "
-        f"{tune.seeds} run{'s' * (tune.seeds > 1)} of each{long}; {total} runs in all. Chosen is the setting with the "
-        f"{best}; of equal ones that with the smaller value."
+        f"{who} was tuned {each}with the same budget: {rungs[0].settings} settings of {listed(list(tune.over))} "
+        f"({drawn}), {tune.seeds} run{'s' * (tune.seeds > 1)} of each{long}; {total} runs in all. "
+        f"Chosen is the setting with the {best}; of equal ones that with the smaller value."
     ]
+    if halved:
+        sentences.append(
+            f"Of each variant's settings {listed(halved)} were trained anew (successive halving): the numbers are the "
+            "same for every variant, and no setting was left out for those of another variant."
+        )
     sizes = {study.variants[name][1].batch_size for name in networks}
     if len(sizes) > 1 and "train.batch_size" not in tune.over:
         sentences.append("With batches of different sizes, the same epochs are different numbers of steps.")
     if diverged := sum(row.diverged for row in rows):
         sentences.append(f"{diverged} of these runs diverged, which counts as worst.")
     return sentences
+
+
+def _epochs(rung: Rung) -> str:
+    return f"{rung.epochs} epoch{'s' * (rung.epochs > 1)}"
 
 
 def _scope_sentence(tune: Tuning) -> str:

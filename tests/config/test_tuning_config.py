@@ -8,6 +8,7 @@ from study_files import DATA, HEAD, Write, is_about, mistakes
 from emotune import Study
 from emotune.config.load import load_study
 from emotune.config.model import AlexNetConfig, AttentionConfig
+from emotune.config.rungs import rungs_of
 from emotune.config.train import TrainConfig
 from emotune.config.tuned_options import with_setting
 from emotune.config.tuning import Range, Tuning
@@ -33,6 +34,7 @@ RANGES = "{over: {train.lr: {low: 0.001, high: 0.1, log: true}, train.flip: [tru
         "{over: {train.lr: [0.003, 0.01], train.weight_decay: [0, 0.1, 0.2]}, epochs: 2, by: val_loss, seeds: 3}",
         "{over: {train.lr: [0.003, 0.01]}, nested: true, untuned: [slow]}",
         RANGES % 8,
+        RANGES.replace("search", "halving: true, search") % 8,
     ],
 )
 def test_tuning_is_read_and_written_and_changes_no_run(write: Write, tune: str):
@@ -86,7 +88,15 @@ def test_a_setting_gives_the_variant_that_is_written_by_hand():
         ("{over: {train.lr: {low: 0, high: 1, log: true}}}", "tune.over.train.lr", ("low", "log")),
         ("{over: {train.lr: {low: 1, high: 1}}}", "tune.over.train.lr", ("low", "high")),
         ("{over: {train.lr: {low: 0.1, high: 1}}}", "tune.over.train.lr", ("random",)),
-        ("{over: {train.lr: [0.1, 0.2]}, halving: true}", "tune.halving", ()),
+        ("{over: {train.lr: [0.1, 0.2]}, halving: true}", "tune.halving", ("2", "three")),
+        ("{over: {train.lr: [0.1, 0.2, 0.3]}, epochs: 1, halving: true}", "tune.halving", ("tune.epochs",)),
+        ("{over: {train.lr: [0.1, 0.2, 0.3]}, halving: 2}", "tune.halving", ("2",)),
+        (RANGES.replace("search", "halving: true, search") % 2, "tune.halving", ("2",)),
+        (
+            "{over: {train.warmup_epochs: [0, 1], train.flip: [true, false]}, halving: true}",
+            "tune.over",
+            ("rung of 1",),
+        ),
         ("{over: {train.lr: [0.1, 0.2]}, search: {random: 7}}", "tune.search", ("7", "2")),
         ("{over: {train.lr: [0.1, 0.2]}, search: best}", "tune.search", ("best",)),
         ("{over: {train.lr: [0.1, 0.2]}, untuned: [slwo]}", "tune.untuned", ("slwo", "slow")),
@@ -113,6 +123,33 @@ def test_leaving_a_variant_untuned_is_advised_only_where_others_can_be_tuned(wri
     attention = STUDY.replace("  slow:", "  focus: {model.name: attention}\n  slow:")
     (line,) = mistakes(write(attention + "{over: {model.score: [tanh, linear]}}"))
     assert is_about(line, "tune.over", "variants.plain", "tune.untuned")
+
+
+def test_halving_is_refused_for_variants_that_are_not_trained_in_epochs(write: Write):
+    of_svm = STUDY.replace("  slow:", "  colours: {model.name: svm}\n  slow:")
+    tune = "{over: {train.lr: [0.1, 0.2, 0.3]}, halving: true, untuned: [%s]}"
+    (line,) = mistakes(write(of_svm + tune % "slow"))
+    assert is_about(line, "tune.halving", "tune: {untuned: [slow, colours]}")
+    assert load_study(write(of_svm + tune % "slow, colours")).tune
+
+
+@pytest.mark.parametrize(
+    ("settings", "epochs", "rungs"),
+    [
+        (8, 8, [(8, 2), (4, 4), (2, 8)]),
+        (9, 20, [(9, 2), (5, 5), (3, 10), (2, 20)]),
+        (3, 9, [(3, 4), (2, 9)]),
+        (16, 4, [(16, 1), (8, 2), (4, 4)]),
+        (3, 2, [(3, 1), (2, 2)]),
+    ],
+)
+def test_a_rung_has_half_of_the_settings_and_twice_the_epochs_of_the_one_before(
+    settings: int, epochs: int, rungs: list[tuple[int, int]]
+):
+    rates = [0.001 * (1 + place) for place in range(settings)]
+    for given, of_study in ((epochs, 50), (None, epochs)):
+        found = rungs_of(Tuning(over={"train.lr": rates}, halving=True, epochs=given), of_study)
+        assert [(rung.settings, rung.epochs) for rung in found] == rungs
 
 
 def test_what_does_not_fit_the_study_is_a_mistake(write: Write):

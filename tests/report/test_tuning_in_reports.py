@@ -33,7 +33,7 @@ NOISE = [0.0, 1.0, 0.5, 1.5]
 
 
 def build(data: Path, **changes) -> Study:
-    tune = Tuning(over={"train.lr": RATES}, seeds=2, epochs=1, **changes)
+    tune = Tuning(**{"over": {"train.lr": RATES}, "seeds": 2, "epochs": 1} | changes)
     contrasts = ["planted - plain", "other - plain"]
     metric = Metric(min_effect=5.0)
     return Study("tuned", "Which?", str(data), "plain", VARIANTS, 4, contrasts, metric, tune=tune)
@@ -42,11 +42,13 @@ def build(data: Path, **changes) -> Study:
 def finish(study: Study, pool: Path, *, declared: bool) -> ResolvedStudy:
     """The study with all of its runs: at its best rate each variant has 80 %, else the planted one has less."""
     resolved = resolve_study(study, pool)
-    assert resolved.tuning
-    for one in resolved.tuning.runs:
-        right = dict(one.setting)["train.lr"] == BEST[one.place[0]]
-        write_tuning_run(resolved.store, one.run, 60.0 + one.repeat if right else 50.0)
-    resolved = resolve_study(study, pool)
+    while resolved.awaits_tuning and resolved.tuning:
+        for one in resolved.tuning.runs:
+            right = dict(one.setting)["train.lr"] == BEST[one.place[0]]
+            early = 10 * (resolved.tuning.tune.halving and one.rung == 0)
+            if resolved.store.directory(one.run).record() is None:
+                write_tuning_run(resolved.store, one.run, (60.0 + one.repeat if right else 50.0) - early)
+        resolved = resolve_study(study, pool)
     ids = {run.id for run in resolved.runs}
     for run in (*resolved.runs, *(resolved.declared if declared else ())):
         if resolved.store.directory(run).record() is None:
@@ -98,6 +100,27 @@ def test_the_curve_has_each_tuning_run_and_marks_the_choice(resolved: ResolvedSt
     assert [(p.value, p.values, p.chosen) for p in points] == [
         (0.003, (50.0, 50.0), 0.0), (0.01, (50.0, 50.0), 0.0), (0.03, (60.0, 61.0), 1.0), (0.1, (50.0, 50.0), 0.0),
     ]  # fmt: skip
+
+
+def test_with_halving_the_report_has_the_rungs_and_compares_after_equally_many_epochs_only(
+    small_shards: Path, tmp_path: Path
+):
+    resolved = finish(build(small_shards, halving=True, epochs=2), tmp_path / "halved", declared=False)
+    assert resolved.tuning
+    points = [p for p in validation_curve(resolved.tuning, ["scenes"], "train.lr") if p.variant == "planted"]
+    assert [(p.value, p.values, p.chosen, p.is_final) for p in points] == [
+        (0.003, (50.0, 50.0), 0.0, True), (0.01, (40.0, 40.0), 0.0, False), (0.03, (60.0, 61.0), 1.0, True),
+        (0.1, (40.0, 40.0), 0.0, False),
+    ]  # fmt: skip
+    results = results_of(resolved)
+    rows = tuning_table(results).rows
+    assert [row.runs for row in rows] == [2 * (4 + 2)] * 3
+    assert [row.gain for row in rows] == [0.0, None, None], "of two variants the declared rate was left out"
+    assert [row.edges for row in rows] == [(), (), ("train.lr",)]
+    assert any("better 2" in sentence for sentence in tuned_sentences(results))
+    command = AblateCommand(study="tuned.yaml", runs=resolved.store.url)
+    page = build_report(resolved.study, resolved.plan(), tmp_path / "report", command, tuning=resolved.tuning)
+    assert 'id="figure-tuning-train-lr-scenes"' in page.read_text()
 
 
 def test_only_without_nesting_verdicts_are_conditional_on_the_settings(small_shards: Path, tmp_path: Path):

@@ -14,7 +14,7 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.config.target import Target
 from emotune.config.task_options import task_problems
-from emotune.config.tuning_runs import tuning_runs, with_choices
+from emotune.config.tuning_runs import with_choices
 from emotune.config.zero_shot import ZeroShotConfig
 from emotune.core.errors import InputError, raise_if_any, suggest
 from emotune.data.datasets.location import is_ready, manifest_of
@@ -33,7 +33,8 @@ __all__ = ["ResolvedStudy", "resolve_study"]
 class ResolvedStudy:
     """A study, its data sets and all of its runs.
 
-    A study that tunes has two stages: before all tuning runs have ended its runs are not known.
+    A study that tunes has two stages: before all tuning runs have ended its runs are not known. With
+    ``tune.halving`` the tuning runs of a rung are known once those of the one before have ended.
 
     Attributes:
         study: The study.
@@ -133,8 +134,7 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     _check_tuned_by(study, datasets)
     if study.tune is None:
         return ResolvedStudy(study, datasets, planned, store, tests, planned)
-    tried = tuning_runs(study, planned)
-    stage = make_stage(study, tried, store.states(one.run for one in tried), planned)
+    stage = make_stage(study, planned, store)
     chosen = with_choices(study, planned, stage.chosen) if stage.is_over else ()
     return ResolvedStudy(study, datasets, chosen, store, tests, planned, stage)
 

@@ -9,17 +9,18 @@ from typing import TypedDict
 from rich.console import Console
 from rich.markup import escape
 
-from emotune.analysis.tuning import Choice, TuningStage
+from emotune.analysis.tuning import ENDED, Choice, TuningStage
 from emotune.config.study import Study
 from emotune.config.tuned_options import is_tuned
 from emotune.config.tuning import Tuning, setting_text
+from emotune.config.tuning_runs import study_rungs
 from emotune.core.text import listed
 from emotune.execution.plan.plan import Durations, Plan, estimate
 from emotune.execution.plan.resolved_study import ResolvedStudy
 from emotune.execution.plan.summary import dataset_names, print_plan, state_table, time_line
 from emotune.runs.directory import State, Status
 
-__all__ = ["TuningEntry", "budget_text", "choice_lines", "print_stages", "stage_line", "tuning_entry"]
+__all__ = ["TuningEntry", "budget_text", "choice_lines", "print_stages", "rung_lines", "stage_line", "tuning_entry"]
 
 
 class TuningEntry(TypedDict):
@@ -29,6 +30,8 @@ class TuningEntry(TypedDict):
         stage: The stage that the study is in: *tuning*, then *study*.
         runs: The number of tuning runs.
         ended: The number of those that have ended.
+        rungs: The number of settings of each variant that are trained, for how many epochs each, and how many of the
+            runs have ended; without halving there is one rung.
         study_runs: The number of runs that follow; with adaptive seeds, the most of them.
         chosen: The chosen values of the options by variant and data set, and by seed if tuning is nested.
     """
@@ -36,6 +39,7 @@ class TuningEntry(TypedDict):
     stage: str
     runs: int
     ended: int
+    rungs: list[dict[str, int]]
     study_runs: int
     chosen: list[dict[str, object]]
 
@@ -49,20 +53,32 @@ def tuning_entry(resolved: ResolvedStudy) -> TuningEntry | None:
         {"variant": variant, "dataset": dataset, **({} if seed is None else {"seed": seed}), **dict(choice.chosen)}
         for (variant, dataset, seed), choice in stage.choices.items()
     ]
+    rungs = [
+        {
+            "settings": rung.settings, "epochs": rung.epochs,
+            "ended": sum(stage.states.statuses[run.id].state in ENDED for run in stage.of_rung(number)),
+        } for number, rung in enumerate(stage.rungs)
+    ]  # fmt: skip
     return {
-        "stage": "study" if stage.is_over else "tuning", "runs": len(stage.states.statuses), "ended": stage.ended,
+        "stage": "study" if stage.is_over else "tuning", "runs": stage.planned, "ended": stage.ended, "rungs": rungs,
         "study_runs": len(resolved.declared), "chosen": chosen,
     }  # fmt: skip
 
 
 def stage_line(resolved: ResolvedStudy) -> list[str]:
     """A line on the stage that a study is in; none if it tunes nothing."""
-    entry = tuning_entry(resolved)
-    if entry is None:
+    entry, stage = tuning_entry(resolved), resolved.tuning
+    if entry is None or stage is None:
         return []
     if entry["stage"] == "tuning":
         most = "at most " if resolved.study.looks else ""
         ended = f"{entry['ended']} of its {entry['runs']} runs have ended"
+        if len(stage.rungs) > 1:
+            rung = stage.rungs[stage.rung]
+            ended += (
+                f"; rung {stage.rung + 1} of {len(stage.rungs)}: {rung.settings} settings of each variant, "
+                f"{_epochs(rung.epochs)}"
+            )
         return [f"Stage 1 of 2, tuning: {ended}; then follow {most}{entry['study_runs']} runs of the study."]
     return [f"Stage 2 of 2, the study: all {entry['runs']} tuning runs have ended."]
 
@@ -86,11 +102,17 @@ def choice_lines(stage: TuningStage) -> list[str]:
 
 
 def budget_text(study: Study, tune: Tuning) -> str:
-    """The runs of the tuning as a product: ``3 variants × 4 settings × 2 seeds``."""
+    """The runs of the tuning as a product: ``3 variants × 4 settings × 2 seeds``; of rungs ``(4 + 2) settings``."""
     variants = sum(is_tuned(tune, variant) for variant in study.variants)
     nested = f" × {study.seeds} seed{'s' * (study.seeds > 1)} of the study" if tune.nested else ""
     seeds = f"{tune.seeds} tuning seed{'s' * (tune.seeds > 1)}"
-    return f"{variants} variant{'s' * (variants > 1)} × {len(tune.settings)} settings × {seeds}{nested}"
+    rungs = [str(rung.settings) for rung in study_rungs(study)]
+    settings = f"({' + '.join(rungs)})" if len(rungs) > 1 else rungs[0]
+    return f"{variants} variant{'s' * (variants > 1)} × {settings} settings × {seeds}{nested}"
+
+
+def _epochs(number: int) -> str:
+    return f"{number} epoch{'s' * (number > 1)} each"
 
 
 def print_stages(
@@ -120,16 +142,24 @@ def print_stages(
         print_plan(console, study, resolved.datasets, plan, executor, {**_of_study(resolved, {}), **from_steps})
         return
     console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
-    estimated = estimate(plan, from_steps)
+    current = {run.id for run in stage.of_rung(stage.rung)}  # those of earlier rungs have ended, and were shorter
+    of_rung = replace(plan, runs=tuple(run for run in plan.runs if run.id in current),
+                      records={one: record for one, record in plan.records.items() if one in current})  # fmt: skip
+    per_epoch = _seconds_per_epoch(stage, from_steps)
+    rung = stage.rungs[stage.rung]
+    estimated = estimate(of_rung, {key: seconds * rung.epochs for key, seconds in per_epoch.items()})
     variants = [variant for variant in study.variants if is_tuned(stage.tune, variant)]
     console.print(state_table(variants, study.resources, resolved.datasets, plan, estimated))
-    epochs = f", {stage.tune.epochs} epoch{'s' * (stage.tune.epochs > 1)} each" if stage.tune.epochs else ""
-    time = time_line(plan, estimated, study.resources, executor)
+    epochs = f", {_epochs(stage.tune.epochs)}" if stage.tune.epochs and len(stage.rungs) == 1 else ""
+    time = time_line(of_rung, estimated, study.resources, executor)
     console.print(
-        f"Tuning: {len(plan.runs)} runs = {budget_text(study, stage.tune)} on {dataset_names(study, resolved.datasets)}"
-        f"{epochs}: {plan.count(State.DONE)} done, {len(plan.to_do)} to do. {time}",
+        f"Tuning: {stage.planned} runs = {budget_text(study, stage.tune)} on "
+        f"{dataset_names(study, resolved.datasets)}{epochs}: {plan.count(State.DONE)} done, "
+        f"{len(plan.to_do) + stage.planned - len(plan.statuses)} to do. {time}",
         highlight=False,
     )
+    for line in rung_lines(stage):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     later = Plan(
         resolved.store, resolved.declared, {run.id: Status(State.MISSING) for run in resolved.declared}, {}
     )  # as if none were done: which runs these are is not known yet
@@ -145,13 +175,38 @@ def _of_study(resolved: ResolvedStudy, from_steps: Durations) -> Mapping[tuple[s
     stage = resolved.tuning
     if stage is None:
         return {}
-    of_tuning = Plan(stage.states.store, stage.states.runs, stage.states.statuses, stage.states.records)
-    seconds = {**(from_steps if resolved.awaits_tuning else {}), **of_tuning.measured_durations()}
-    ratios: dict[tuple[str, str], list[float]] = {}
-    epochs = {(one.run.variant, one.run.dataset.whole): one.run.train.epochs for one in stage.runs}
+    seconds = _seconds_per_epoch(stage, from_steps if resolved.awaits_tuning else {})
+    found: dict[tuple[str, str], list[float]] = {}
     for run in resolved.declared:
         base = replace(run, variant=resolved.study.baseline) if run.variant == resolved.study.aa else run
         key = (base.variant, base.dataset.whole)
         if key in seconds:
-            ratios.setdefault((run.variant, key[1]), []).append(seconds[key] * run.train.epochs / epochs[key])
-    return {key: fmean(values) for key, values in ratios.items()}
+            found.setdefault((run.variant, key[1]), []).append(seconds[key] * run.train.epochs)
+    return {key: fmean(values) for key, values in found.items()}
+
+
+def _seconds_per_epoch(stage: TuningStage, from_steps: Durations) -> Durations:
+    """The seconds of a tuning run by variant and data set, divided by its epochs; those of the last rung are best."""
+    seconds: dict[tuple[str, str], float] = {}
+    for number in range(stage.rung + 1):
+        runs = stage.of_rung(number)
+        ids = {run.id for run in runs}
+        records = {one: record for one, record in stage.states.records.items() if one in ids}
+        plan = Plan(stage.states.store, runs, stage.states.statuses, records)
+        epochs = {(run.variant, run.dataset.whole): run.train.epochs for run in runs}
+        timed = {**({} if number else from_steps), **plan.measured_durations()}
+        seconds |= {key: timed[key] / epochs[key] for key in timed if key in epochs}
+    return seconds
+
+
+def rung_lines(stage: TuningStage) -> list[str]:
+    """A line for each rung of a tuning: what is trained in it, and how much of that has ended; none for one rung."""
+    if len(stage.rungs) == 1:
+        return []
+    lines = []
+    for number, rung in enumerate(stage.rungs):
+        runs = stage.of_rung(number)
+        ended = sum(stage.states.statuses[run.id].state in ENDED for run in runs)
+        state = f"{ended} of {len(runs)} runs have ended" if runs else "chosen when the rung before has ended"
+        lines.append(f"  rung {number + 1}: {rung.settings} settings of each variant, {_epochs(rung.epochs)}: {state}")
+    return lines

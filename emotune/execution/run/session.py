@@ -82,6 +82,15 @@ class Session:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether runs can be trained."""
+        return self._train is not None
+
+    def continue_with(self, resolved: ResolvedStudy) -> None:
+        """Goes on with other runs of the study, on the same data and with the same networks."""
+        self._resolved = resolved
+
     def close(self) -> None:
         """Disconnects from Ray and ends what was started."""
         self._stack.close()

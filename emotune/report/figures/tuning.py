@@ -58,10 +58,16 @@ def tuning_figures(results: StudyResults, titles: Mapping[str, str]) -> Iterator
                 f"tuning-{key.replace('.', '-')}-{repeats.dataset}",
                 partial(validation_by_option, title, key, points, scale, colours),
                 f"{repeats.dataset}: {scale.title} of the tuning runs by {key}{others}. Small dots: runs; lines: "
-                "means; rings: chosen. A value at which a run diverged has no mean.",
+                f"means; rings: chosen. A value at which a run diverged has no mean.{_left_out(points)}",
                 f"{scale.title} by {key} on {repeats.dataset}; chosen: "
                 f"{'; '.join(f'{variant} {value}' for variant, value in best.items())}",
             )
+
+
+def _left_out(points: Sequence[CurvePoint]) -> str:
+    if all(point.is_final for point in points):
+        return ""
+    return " Hollow: settings that were left out after fewer epochs, which their values are of."
 
 
 @rc_context(STYLE)
@@ -129,9 +135,13 @@ def _draw_variant(
     dots = [(at, value) for at, point in zip(x, own, strict=True) for value in point.values]
     if dots:
         axes.plot(*np.array(dots).T, "o", color=colour, alpha=0.45, markersize=2.5, gid="seeds", zorder=2)
-    means = [point.mean for point in own]
+    means = [point.mean if point.is_final else math.nan for point in own]
     axes.plot(x, means, color=colour, linestyle=line_styles(colours)[variant], marker=marker, markersize=4.5,
               linewidth=1.1, gid="mean", zorder=3)  # fmt: skip
+    left_out = [(at, p.mean) for at, p in zip(x, own, strict=True) if not p.is_final and not math.isnan(p.mean)]
+    if left_out:
+        axes.plot(*np.array(left_out).T, marker, color=colour, markerfacecolor="none", markersize=4.5, gid="left-out",
+                  zorder=3)  # fmt: skip
     rings = [(at, p.mean) for at, p in zip(x, own, strict=True) if p.chosen >= 0.5 and not math.isnan(p.mean)]
     if rings:
         axes.plot(*np.array(rings).T, "o", markerfacecolor="none", markeredgecolor=INK, markersize=10,

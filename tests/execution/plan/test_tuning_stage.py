@@ -1,18 +1,16 @@
 """A study that tunes: the runs of each stage, what is chosen, and that the choice follows from the records."""
 
 import io
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
+from tuned_study import BEST, RATES, TRAIN, TUNE, VARIANTS, build, chosen, finish
 from written_runs import write_run, write_tuning_run
 
-from emotune import InputError, Study, load_results
+from emotune import InputError, load_results
 from emotune.config.metric import Metric
-from emotune.config.model import AlexNetConfig, AttentionConfig, SvmConfig
 from emotune.config.train import TrainConfig
 from emotune.config.tuning import Tuning
 from emotune.config.tuning_runs import TuningRun
@@ -22,50 +20,6 @@ from emotune.execution.plan.tuning_summary import print_stages, stage_line, tuni
 from emotune.execution.prune import find_prunable
 from emotune.runs.directory import State
 from emotune.runs.registry import Registry
-
-TRAIN = TrainConfig(epochs=4, batch_size=24)
-VARIANTS: dict[str, Any] = {
-    "plain": (AlexNetConfig(width=0.0625, dropout=0.0), TRAIN),
-    "other": (AttentionConfig(width=0.0625, dropout=0.0), TRAIN),
-    "colours": SvmConfig(),
-}
-RATES = [0.003, 0.01, 0.03]
-TUNE = Tuning(over={"train.lr": RATES}, seeds=2, epochs=2, untuned=("colours",))
-BEST = {"plain": 0.01, "other": 0.03}
-
-Value = Callable[[TuningRun], float | None]
-
-
-def build(data: Path, **changes) -> Study:
-    arguments = {"name": "tuned", "question": "Which?", "datasets": str(data), "baseline": "plain",
-                 "variants": VARIANTS, "contrasts": ["other - plain"], "seeds": 3, "tune": TUNE}  # fmt: skip
-    return Study(**arguments | changes)
-
-
-def at_best(one: TuningRun) -> float:
-    """The validation accuracy of a run whose rate is the best one for its variant, or another."""
-    return 60.0 if dict(one.setting)["train.lr"] == BEST[one.place[0]] else 50.0
-
-
-def finish(resolved: ResolvedStudy, value: Value = at_best) -> ResolvedStudy:
-    """The study once its tuning runs have ended; without a value a run has diverged."""
-    assert resolved.tuning
-    for one in resolved.tuning.runs:
-        found, directory = value(one), resolved.store.directory(one.run)
-        if directory.record() is None and found is None:
-            directory.begin().release()
-            directory.fail("not finite", diverged=True)
-        elif directory.record() is None and found is not None:
-            write_tuning_run(resolved.store, one.run, found)
-    return resolve_study(resolved.study, resolved.store.url)
-
-
-def chosen(resolved: ResolvedStudy) -> dict[str, list[float]]:
-    assert resolved.tuning
-    values: dict[str, list[float]] = {}
-    for (variant, _, _), choice in resolved.tuning.choices.items():
-        values.setdefault(variant, []).append(dict(choice.chosen)["train.lr"])
-    return values
 
 
 @pytest.fixture
@@ -118,7 +72,9 @@ def test_of_equal_settings_the_smaller_is_chosen_and_diverged_ones_never(resolve
 
     over = finish(resolved, value)
     assert chosen(over) == {"plain": [0.003], "other": [0.01]}
-    assert over.tuning and [choice.diverged for choice in over.tuning.choices.values()] == [0, 1]
+    assert over.tuning and [
+        sum(None in trial.values for trial in choice.trials) for choice in over.tuning.choices.values()
+    ] == [0, 1]
 
 
 def test_of_equal_settings_of_which_some_are_no_numbers_the_first_is_chosen(small_shards: Path, tmp_path: Path):
