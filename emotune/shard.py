@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The arguments of the command; None for those of the process.
 
     Returns:
-        0 for success, 1 if shards are damaged or cannot be written, 2 if the input cannot be used, 130 after Ctrl-C,
-        141 if the output is not read any more.
+        0: success; 1: shards are damaged or cannot be written; 2: the input cannot be used; 130: interrupted; 141:
+        nobody reads the output any more.
     """
     options = command_line().parse_args(arguments)
     console = Console(stderr=True)

@@ -4,12 +4,13 @@ import contextlib
 import inspect
 import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from unittest import mock
 
-import griffe
 from docstrings import markdown
 
+from emotune import __main__ as program
 from emotune import ablate, predict, shard
 from emotune.config.ablate_command import SUBCOMMANDS
 
@@ -31,13 +32,14 @@ def _help(main: Callable[[Sequence[str]], int], *arguments: str) -> str:
 
 
 def _codes(main: Callable[..., int]) -> str:
-    """What the docstring of a command says about its exit codes."""
-    sections = griffe.Docstring(inspect.getdoc(main) or "").parse("google", warnings=False)
-    (returns,) = [one for one in sections if one.kind is griffe.DocstringSectionKind.returns]
-    return markdown(" ".join(item.description for item in returns.value))
+    """The exit codes of a command, ``0: …; 1: …`` in its docstring, as a table."""
+    text = " ".join((inspect.getdoc(main) or "").partition("Returns:")[2].split())
+    codes = re.findall(r"(\d+): (.*?)(?=; \d+: |\.?$)", text)
+    return "\n".join(["| exit code | |", "| -: | - |", *(f"| {code} | {markdown(words)} |" for code, words in codes)])
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "help-emotune": lambda: _help(program.main),
     "help-ablate": lambda: _help(ablate.main),
     **{f"help-{verb}": lambda verb=verb: _help(ablate.main, verb) for verb in SUBCOMMANDS},
     "help-shard": lambda: _help(shard.main),

@@ -28,6 +28,8 @@ CLASSES = (StudyFile, Selection, SeedOptions, OtherData, TrainConfig, Metric, Tu
 
 NOT_GIVEN = {"source"}
 """Fields that a study file does not give: the text of the user's own file, which is read."""
+SHORT = {"datasets": "list of text, mapping", "test_on": "list of text, mapping", "seeds": "whole number, mapping"}
+"""The values of options for whose mapping a single value can stand, which a validator reads."""
 WORDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true, false", "null": "none"}
 
 
@@ -41,13 +43,20 @@ def rows(kind: type) -> Iterator[tuple[str, str, str, str]]:
     for name in sorted(names, key=lambda name: name != "name"):
         values = schema["properties"][name]
         if values.get("const") is None:  # the name of a model is its heading
-            yield name, _values(values, schema.get("$defs", {})), _default(kind, name), texts.get(name, "")
+            words = _values(values, schema.get("$defs", {}))
+            yield (
+                name,
+                SHORT.get(name, words) if "mapping" in words else words,
+                _default(kind, name),
+                texts.get(name, ""),
+            )
 
 
 def table(kind: type) -> str:
-    """The options of a dataclass as a table in Markdown; empty if it has none."""
+    """The options of a dataclass as a table in Markdown, which is stacked on narrow screens; empty if it has none."""
     lines = [f"| `{name}` | {cell(values)} | {default} | {cell(text)} |" for name, values, default, text in rows(kind)]
-    return "\n".join(["| option | values | default | |", "| - | - | - | - |", *lines]) if lines else ""
+    head = ["| option | values | default | |", "| - | - | - | - |"]
+    return "\n".join(['<div class="options" markdown="1">\n', *head, *lines, "\n</div>"]) if lines else ""
 
 
 def _values(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:

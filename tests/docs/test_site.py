@@ -113,3 +113,14 @@ def test_a_row_says_what_the_code_says(options):
     assert rows["loss"][0].startswith("`cross_entropy`, `kl`, `jcdl`")
     defaults = {name: default for name, _, default, _ in options.rows(options.StudyFile)}
     assert (defaults["question"], defaults["seeds"], defaults["task"]) == ("needed", "`3`", "–")
+
+
+@pytest.mark.parametrize(("command", "codes"), [("ablate", "0 1 2 75 130 141"), ("shard", "0 1 2 130 141"),
+                                                ("predict", "0 1 2 130 141")])  # fmt: skip
+def test_every_exit_code_of_a_command_has_a_row(monkeypatch, command, codes):
+    monkeypatch.syspath_prepend(str(DOCS / "generate"))
+    import commands
+
+    rows = re.findall(r"^\| (\d+) \| .+ \|$", commands.PARTS[f"codes-{command}"](), re.MULTILINE)
+    assert " ".join(rows) == codes
+    sys.modules.pop("commands")
