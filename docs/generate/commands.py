@@ -11,7 +11,7 @@ from unittest import mock
 from docstrings import markdown
 
 from emotune import __main__ as program
-from emotune import ablate, predict, shard
+from emotune import ablate, export, predict, shard
 from emotune.config.ablate_command import SUBCOMMANDS
 
 __all__ = ["PARTS"]
@@ -45,7 +45,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "help-shard": lambda: _help(shard.main),
     "help-shard-folder": lambda: _help(shard.main, "folder"),
     "help-predict": lambda: _help(predict.main),
+    "help-export": lambda: _help(export.main),
     "codes-ablate": lambda: _codes(ablate.main),
     "codes-shard": lambda: _codes(shard.main),
     "codes-predict": lambda: _codes(predict.main),
+    "codes-export": lambda: _codes(export.main),
 }

@@ -115,8 +115,11 @@ def test_a_row_says_what_the_code_says(options):
     assert (defaults["question"], defaults["seeds"], defaults["task"]) == ("needed", "`3`", "–")
 
 
-@pytest.mark.parametrize(("command", "codes"), [("ablate", "0 1 2 75 130 141"), ("shard", "0 1 2 130 141"),
-                                                ("predict", "0 1 2 130 141")])  # fmt: skip
+CODES = {"ablate": "0 1 2 75 130 141", "shard": "0 1 2 130 141", "predict": "0 1 2 130 141",
+         "export": "0 1 2 75 130 141"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("command", "codes"), CODES.items())
 def test_every_exit_code_of_a_command_has_a_row(monkeypatch, command, codes):
     monkeypatch.syspath_prepend(str(DOCS / "generate"))
     import commands
