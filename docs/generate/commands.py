@@ -38,10 +38,16 @@ def _codes(main: Callable[..., int]) -> str:
     return "\n".join(["| exit code | |", "| -: | - |", *(f"| {code} | {markdown(words)} |" for code, words in codes)])
 
 
+DESCRIBED = ("status", "rerun", "prune")
+"""The subcommands that the page has a heading for, to which other pages link; the others get one."""
+
 PARTS: dict[str, Callable[[], str]] = {
     "help-emotune": lambda: _help(program.main),
     "help-ablate": lambda: _help(ablate.main),
     **{f"help-{verb}": lambda verb=verb: _help(ablate.main, verb) for verb in SUBCOMMANDS},
+    "help-others": lambda: "\n\n".join(
+        f"### `{verb}`\n\n{_help(ablate.main, verb)}" for verb in SUBCOMMANDS if verb not in DESCRIBED
+    ),
     "help-shard": lambda: _help(shard.main),
     "help-shard-folder": lambda: _help(shard.main, "folder"),
     "help-predict": lambda: _help(predict.main),

@@ -39,18 +39,6 @@ def test_links_within_the_repository_lead_to_files_and_headings(page):
             assert anchor in anchors(target), link
 
 
-def test_every_page_can_be_reached_from_the_readme_or_the_first_page():
-    first = [page for page in PAGES if page in (ROOT / "README.md", DOCS / "index.md")]
-    seen, waiting = set(first), list(first)
-    while waiting:
-        page = waiting.pop()
-        targets = {(page.parent / link.partition("#")[0]).resolve() for link in links(page) if "://" not in link}
-        new = [target for target in targets if target.suffix == ".md" and target in PAGES and target not in seen]
-        seen |= set(new)
-        waiting += new
-    assert set(PAGES) <= seen
-
-
 @cache
 def messages() -> list[str]:
     """The texts in emotune's code; what a text is filled with is `GAP`."""
