@@ -61,9 +61,9 @@ def test_a_study_of_videos_is_planned_trained_and_reported(clips, tmp_path, monk
 
 @pytest.mark.parametrize(
     ("model", "key"),
-    [("{name: svm}", "model svm"), ("{backbone: 'timm:test_resnet', head: mean, tune: head}", "model.tune")],
+    [("{name: blocks}", "model blocks"), ("{name: zero_shot, architecture: ViT-B-32}", "model zero_shot")],
 )
-def test_models_that_get_features_are_refused(clips, tmp_path, capsys, model, key):
+def test_models_of_single_images_are_refused(clips, tmp_path, capsys, model, key):
     text = SMALL.format(data=clips, model="{name: alexnet}").replace("{train.lr: 0.01}", f"{{model: {model}}}")
     (tmp_path / "small.yaml").write_text(text)
     assert main([str(tmp_path / "small.yaml"), "--plan", "--runs", str(tmp_path / "runs")]) == 2

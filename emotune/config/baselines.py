@@ -31,6 +31,8 @@ class ConstantConfig(BaselineConfig):
 class SvmConfig(BaselineConfig):
     """A support vector machine on hand-made features, a baseline for networks: `emotune.models.baselines`.
 
+    Of clips, it gets the mean of the features over the frames.
+
     Attributes:
         features: The set of features, a list of several sets, or *all*: `emotune.config.feature_sets` has the names,
             and the modules of `emotune.models.handmade` have what they stand for.
@@ -49,7 +51,8 @@ class LogisticConfig(BaselineConfig):
     It gets hand-made features, or the pooled features of a frozen backbone. The latter are those, bit for bit, that a
     head *mean* or *max* gets with ``tune: head``, and ``train.init`` names the backbone's weights, as there. Of a
     study's other options of training, ``precision`` and ``test_crops`` have an effect on them, and ``views`` with those
-    that say how views are drawn; each view of a training image counts as an image.
+    that say how views are drawn; each view of a training image counts as an image. Of clips, it gets the mean of the
+    features over the frames.
 
     Attributes:
         backbone: The backbone, as for a network with a head: ``torchvision:resnet18``, ``timm:tf_efficientnet_lite0``

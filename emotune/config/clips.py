@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from emotune.config.baselines import ConstantConfig
-from emotune.config.head_training import is_head_alone
+from emotune.config.blocks import BlocksConfig
 from emotune.config.model import ModelConfig
 from emotune.config.network import NetworkConfig
 from emotune.config.run import DatasetRef
+from emotune.config.zero_shot import ZeroShotConfig
 
 __all__ = ["clip_problems"]
 
@@ -28,11 +28,11 @@ def _problem(model: ModelConfig, of_clips: Sequence[str]) -> str:
         if isinstance(model, NetworkConfig) and model.frames != NetworkConfig.frames:
             return f"model.frames: {model.frames} is for videos, but no data set has any; leave it out"
         return ""
-    if not isinstance(model, NetworkConfig | ConstantConfig):
-        return f"model {model.name} cannot be fitted to the clips of {of_clips[0]}; use a network"
-    if is_head_alone(model):
+    if isinstance(model, BlocksConfig):
+        return f"model blocks finds words in the blocks of an image, but {of_clips[0]} has clips; use svm or logistic"
+    if isinstance(model, ZeroShotConfig):
         return (
-            f"model.tune: head is for images, but {of_clips[0]} has videos; use all, or {{last: 1}} for the head and "
-            "the backbone's last stage"
+            f"model zero_shot compares an image with texts, but {of_clips[0]} has clips; fit logistic to the features "
+            "of a backbone"
         )
     return ""

@@ -16,7 +16,8 @@ class NetworkConfig:
 
     Attributes:
         frames: In a data set of videos, how the logits of a clip follow from those of its frames: their *mean*, their
-            *max*, or *attention*, which learns the weights of the frames; see `emotune.models.networks.clips`.
+            *max*, or *attention*, which learns the weights of the frames; see `emotune.models.networks.clips`. A head
+            on a frozen backbone (``tune: head``) gets the features of each frame, which are computed once.
     """
 
     frames: Literal["mean", "max", "attention"] = "mean"

@@ -174,15 +174,21 @@ class FeatureSource:
 
     @cached_property
     def _row(self) -> np.dtype:
-        """The type of the features of an image."""
+        """The type of the features of an image, or of all frames of a clip."""
+        shapes = self._shapes()
+        frames = self.run.input.frames
+        return row_type([(frames, *one) for one in shapes] if frames > 1 else shapes)
+
+    def _shapes(self) -> list[Sequence[int]]:
+        """The shapes of the features of an image, or of a frame."""
         network = self.backbone.backbone
         if self.backbone.pooling:
-            return row_type([(network.channels[-1], 1, 1)])
+            return [(network.channels[-1], 1, 1)]
         if not self.backbone.grids:
-            return row_type([(channels, *size) for channels, size in zip(network.channels, network.sizes, strict=True)])
+            return [(channels, *size) for channels, size in zip(network.channels, network.sizes, strict=True)]
         side = self.run.input.side
         image = torch.zeros(1, 3, side, side, device=self.state.world.device)
-        return row_type([one.shape[1:] for one in self._features(image)])
+        return [one.shape[1:] for one in self._features(image)]
 
     def _computation(self, split: str) -> Callable[[FeatureFile], Iterator[np.ndarray]]:
         """The function that gives the rows of a file."""
@@ -200,7 +206,7 @@ class FeatureSource:
             starts |= dict(zip(of_split, whole.images.starts.tolist(), strict=True))
         views = {view.name: view for view in self._views(split)}
         device = self.state.world.device
-        size = AT_ONCE * BATCH.get(device.type, 1)
+        size = max(1, AT_ONCE * BATCH.get(device.type, 1) // self.run.input.frames)
 
         def rows_of(file: FeatureFile) -> Iterator[np.ndarray]:
             whole, start, count = splits[file.shard.split], starts[file.shard], file.shard.samples

@@ -116,7 +116,7 @@ def _of_backbone(
     stop: Callable[[], bool],
     open_images: Callable[[str], Split],
 ) -> Rows:
-    """The pooled features that a frozen backbone gives."""
+    """The pooled features that a frozen backbone gives; of a clip the mean over its frames."""
     network, train = as_network(run), open_images("train")
     state, progress = load_or_init(network, session.directory, session.world, resources, train)
     open_features: Callable[[str], Split] = cache(
@@ -128,7 +128,8 @@ def _of_backbone(
         assert split.features is not None  # the opener of features gives them
         reader, images = split.features, np.arange(len(split))
         on_batch(len(split))
-        return [reader.take(images, view)[0].flatten(1).float().numpy() for view in range(len(reader.arrays))]
+        views = [reader.take(images, view)[0].float().numpy() for view in range(len(reader.arrays))]
+        return [(one.mean(axis=1) if run.input.frames > 1 else one).reshape(len(images), -1) for one in views]
 
     costs = cost(network.model, len(train.classes), run.input)
     return Rows(model, open_features, pooled, "features", costs=costs, initialisation=progress.initialisation)

@@ -11,6 +11,7 @@ from functools import partial
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
 
 from emotune.config.backbone import BackboneConfig
 from emotune.config.run import RunConfig
@@ -19,6 +20,7 @@ from emotune.models.build import build
 from emotune.models.heads.build import levels_needed
 from emotune.models.initialisation import initialise_by_path
 from emotune.models.networks.backbone_network import BackboneNetwork
+from emotune.models.networks.clips import see_clips
 from emotune.models.weights.initial_weights import Initialisation, load_weights
 
 __all__ = ["backbone_digest", "forget", "frozen_network"]
@@ -59,8 +61,7 @@ def frozen_network(
         forget()
         network = build(model, len(classes), run.stream("init"), run.input)
     else:
-        construct = partial(BackboneNetwork, kept.backbone, model, len(classes), run.input.side)
-        network = initialise_by_path(construct, run.stream("init"))
+        network = initialise_by_path(partial(_on, kept.backbone, run, model, len(classes)), run.stream("init"))
     assert isinstance(network, BackboneNetwork)
     network = network.to(device).to(memory_format=torch.channels_last)
     if kept is None or named not in kept.initialisations:
@@ -71,6 +72,12 @@ def frozen_network(
     if not any(name.startswith("head.") for name in initialisation.loaded):
         kept.initialisations[named] = initialisation
     return network, initialisation
+
+
+def _on(backbone: Backbone, run: RunConfig, model: BackboneConfig, classes: int) -> nn.Module:
+    """A network on a backbone that is there."""
+    network = BackboneNetwork(backbone, model, classes, run.input.side)
+    return see_clips(network, model) if run.input.frames > 1 else network
 
 
 def forget() -> None:

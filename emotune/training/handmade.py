@@ -1,5 +1,7 @@
 """Hand-made features of a run's images, which are computed now unless this machine has them.
 
+Those of a clip are the means over its frames.
+
 They are computed once per data set and machine: a file of the cache holds the features of one set for some images of a
 shard (`emotune.data.read.feature_cache`), and is named after everything that decides about their bits. So runs with
 other sets share what they have in common, and a process that is killed leaves what it has completed. Processes of one
@@ -36,7 +38,8 @@ __all__ = ["feature_tables", "handmade_features"]
 FORMAT = 1
 """A part of the name of every file; it is raised when features would be computed from other pixels than before."""
 IMAGES_A_FILE = 64
-"""The number of images in a file: computing them may take half a minute, which is lost if a process is killed."""
+"""The number of images, or of frames, in a file: computing them may take half a minute, which a killed process loses.
+"""
 LIBRARIES = ("numpy", "pillow", "scipy", "scikit-image")
 """The packages that compute features."""
 ONE_THREAD: dict[str, str] = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -118,10 +121,11 @@ def _files(run: RunConfig, split: str, sets: Sequence[str]) -> list[FeatureFile]
     for name in sets:
         features = feature_set(name)
         kinds[name] = _key(name), np.dtype([(FIELD, features.kept_as, (len(features.columns),))])
+    samples = max(1, IMAGES_A_FILE // run.dataset.frames)
     return [
-        FeatureFile(shard, name, *kinds[name], range(first, min(first + IMAGES_A_FILE, shard.samples)))
+        FeatureFile(shard, name, *kinds[name], range(first, min(first + samples, shard.samples)))
         for shard in shards_of(run.dataset, [split])
-        for first in range(0, shard.samples, IMAGES_A_FILE)
+        for first in range(0, shard.samples, samples)
         for name in sets
     ]
 

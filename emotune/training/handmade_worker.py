@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
 from emotune.core.child_process import serve
 from emotune.core.errors import InputError
@@ -51,7 +52,8 @@ def work(job: FeatureJob, send: Callable[[Any], None]) -> None:
     """Makes those of the files that no other process makes; sends how many images it has done, or an error."""
     try:
         splits = {file.shard.split for file in job.files}
-        opened = open_shards(job.dataset, splits, decoded=(), order="shards", cache_gb=job.cache_gb)
+        seen = InputSpec().of(job.dataset.frames)
+        opened = open_shards(job.dataset, splits, seen, decoded=(), order="shards", cache_gb=job.cache_gb)
         shards = {one.shard: one for one in opened}
 
         def rows_of(file: FeatureFile) -> Iterator[np.ndarray]:
@@ -71,16 +73,19 @@ def work(job: FeatureJob, send: Callable[[Any], None]) -> None:
 
 
 def features_of(features: FeatureSet, image: np.ndarray, key: str) -> np.ndarray:
-    """The features of an image, float32 (F,).
+    """The features of an image, float32 (F,), or the means over those of the frames of a clip.
 
     Args:
         features: The set of features.
-        image: The image, uint8 (H, W, 3).
+        image: The image, uint8 (H, W, 3), or a clip, (T, H, W, 3).
         key: The key of the image, for messages.
 
     Raises:
         InputError: the set fails on this image, or gives it a number that is not finite.
     """
+    if image.ndim == 4:
+        frames = [features_of(features, frame, f"{key}, frame {i}") for i, frame in enumerate(image, 1)]
+        return np.mean(frames, axis=0, dtype=np.float64).astype(np.float32)
     remedy = "leave the set out (model.features) or the image, and report this"
     try:
         values = features.compute(image)

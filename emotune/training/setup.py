@@ -191,7 +191,7 @@ def load_or_init(
     backbone = initialisation = None
     if is_head_alone(run.model):
         backbone, initialisation = frozen_network(run, split.classes, world.device)
-        network: torch.nn.Module = HeadNetwork(backbone.head)
+        network: torch.nn.Module = HeadNetwork(backbone)
     else:
         forget()
         network = build(run.model, len(split.classes), run.stream("init"), run.input)

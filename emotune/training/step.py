@@ -105,7 +105,8 @@ class TrainState:
         """The whole network with the weights of `result`, once training has ended."""
         if self.backbone is None:
             return self.result
-        self.backbone.head.load_state_dict(self.result.get_submodule("head").state_dict())
+        for name, part in self.result.named_children():  # the head, and of clips what makes one of their frames
+            self.backbone.get_submodule(name).load_state_dict(part.state_dict())
         return self.backbone
 
     def wrap_ddp(self, *, compiled: bool) -> "TrainState":

@@ -160,7 +160,7 @@ class _NetworkAnswers:
             reader = self._features(self.network, test, name, reporter)
             if reader is not None:
                 split = replace(split, features=replace(reader, rows=split.images.rows))
-                return self._evaluate(HeadNetwork(self.network.head), split, reporter, self.network)
+                return self._evaluate(HeadNetwork(self.network), split, reporter, self.network)
         return self._evaluate(self.network, split, reporter)
 
     def _evaluate(

@@ -20,6 +20,8 @@ AT_ONCE = 2**23
 class FeatureReader:
     """The features of a split's images, by index and view.
 
+    Those of a clip are those of its frames, with one more dimension: (B, T, …).
+
     Attributes:
         arrays: The rows of the files by view and by shard, as `emotune.data.read.feature_cache.FeatureCache` gives
             them; all have the same type.

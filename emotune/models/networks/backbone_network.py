@@ -15,6 +15,7 @@ from emotune.models.adapt import adapt_network
 from emotune.models.backbones.backbone import Backbone
 from emotune.models.backbones.build import build_backbone
 from emotune.models.heads.build import levels_needed, make_head
+from emotune.models.networks.clips import frame_pooling
 from emotune.models.networks.fixed_features import Features, in_batches, rounded
 from emotune.models.networks.mldr import pyramid
 
@@ -71,13 +72,16 @@ class BackboneNetwork(nn.Module):
         """All that the head needs of images, as the backbone computes it.
 
         Args:
-            images: The images, (B, 3, side, side).
+            images: The images, (B, 3, side, side), or clips, (B, T, 3, side, side), of which the features of each frame
+                are computed: they are (B, T, …) in place of (B, …).
 
         Returns:
             Maps (B, C, H, W), from the finest to the last; or, for a head of patches, for each level of the pyramid the
             last maps of its P patches, (B, P, C, H, W), row by row. Of a frozen backbone: the same in float16, without
             gradients, and if the head only pools, pooled to (B, C, 1, 1).
         """
+        if images.ndim == 5:
+            return [one.unflatten(0, images.shape[:2]) for one in self.features(images.flatten(0, 1))]
         if not self.is_frozen:
             return self._maps(images)
         with torch.no_grad():
@@ -116,15 +120,18 @@ class BackboneNetwork(nn.Module):
 class HeadNetwork(nn.Module):
     """The head of a network whose backbone is frozen, which is what is trained of it: features → logits (B, K).
 
-    Its parameters and layers have the names that they have in the whole network.
+    Its parameters and layers have the names that they have in the whole network, and are the same objects. Of clips, it
+    gets the features of all frames, and has attention over them where the network has it.
 
     Args:
-        head: The head.
+        network: The whole network.
     """
 
-    def __init__(self, head: nn.Module) -> None:
+    def __init__(self, network: BackboneNetwork) -> None:
         super().__init__()
-        self.head = head
+        self.head = network.head
+        if pooling := frame_pooling(network):
+            pooling.see(self, None)  # the head's last layer tells it already
 
     def forward(self, features: Features) -> torch.Tensor | tuple[torch.Tensor, ...]:
         return self.head([one.float() for one in features])

@@ -1,10 +1,11 @@
 """Networks of images as networks of clips: each frame goes through the network, and the frames' logits become one.
 
-A batch of B clips of T frames is computed as B·T images. *mean* and *max* are taken over the frames' logits, class by
-class. *attention* is the second level of HAN (Yang et al. 2016, section 2.2) with frames in place of sentences: weights
-a = softmax(uᵀ tanh(W h + b)) over the frames, from what the last layer gets of each, h. The weighted mean of logits is
-then the logits of the weighted mean of h, because that layer is linear. u starts at zero, so that at step 0 attention
-is *mean*. HAN's recurrent encoder is left out: frames have no order here.
+A batch of B clips of T frames is computed as B·T images; a head alone gets the features of B·T frames likewise. *mean*
+and *max* are taken over the frames' logits, class by class. *attention* is the second level of HAN (Yang et al. 2016,
+section 2.2) with frames in place of sentences: weights a = softmax(uᵀ tanh(W h + b)) over the frames, from what the
+last layer gets of each, h. The weighted mean of logits is then the logits of the weighted mean of h, because that layer
+is linear. u starts at zero, so that at step 0 attention is *mean*. HAN's recurrent encoder is left out: frames have no
+order here.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ from emotune.core.errors import InputError
 from emotune.models.networks.attention import AttentionMap
 from emotune.models.networks.context_attention import ContextAttention
 
-__all__ = ["FRAMES_LAYER", "FrameMap", "of_samples", "see_clips"]
+__all__ = ["FRAMES_LAYER", "FrameMap", "FramePooling", "frame_pooling", "of_samples", "see_clips"]
 
 FRAMES_LAYER = "over_frames"
 """The name in a network of the layer that makes one of its frames' logits."""
@@ -46,9 +47,28 @@ class FramePooling(nn.Module):
         self.attention = ContextAttention(channels, temperature=1.0) if pooling == "attention" else None
         self.map = FrameMap()
 
+    def see(self, network: nn.Module, last: nn.Linear | None) -> None:
+        """Becomes a part of a network or a head, and is told of its passes.
+
+        Args:
+            network: The network, or the head on features that are computed once.
+            last: Its last layer, whose inputs attention looks at.
+        """
+        network.add_module(FRAMES_LAYER, self)
+        network.register_forward_pre_hook(self.fold)
+        network.register_forward_hook(self.unfold)
+        if self.attention is not None and last is not None:
+            last.register_forward_pre_hook(self.keep)
+
     def fold(self, network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Before a pass: clips (B, T, 3, H, W) become images (B·T, 3, H, W); images stay, as clips of one frame."""
+        """Before a pass: clips (B, T, 3, H, W) become images (B·T, 3, H, W); images stay, as clips of one frame.
+
+        Features, tensors (B, T, …) of clips, become those of B·T frames.
+        """
         images = inputs[0]
+        if isinstance(images, list):
+            self.frames = images[0].shape[1]
+            return ([one.flatten(0, 1) for one in images], *inputs[1:])
         self.frames = images.shape[1] if images.ndim == 5 else 1
         return (images.flatten(0, 1), *inputs[1:]) if images.ndim == 5 else None
 
@@ -97,13 +117,14 @@ def see_clips(network: nn.Module, config: NetworkConfig) -> nn.Module:
             "model.frames: attention looks at what a linear layer called output gets, and this network does not end "
             "with one; use mean or max"
         )
-    pooling = FramePooling(config.frames, last.in_features if last is not None else 0)
-    network.add_module(FRAMES_LAYER, pooling)
-    network.register_forward_pre_hook(pooling.fold)
-    network.register_forward_hook(pooling.unfold)
-    if pooling.attention is not None and last is not None:
-        last.register_forward_pre_hook(pooling.keep)
+    FramePooling(config.frames, last.in_features if last is not None else 0).see(network, last)
     return network
+
+
+def frame_pooling(network: nn.Module) -> FramePooling | None:
+    """What makes one of a network's frames' logits; None for a network of images."""
+    pooling = getattr(network, FRAMES_LAYER, None)
+    return pooling if isinstance(pooling, FramePooling) else None
 
 
 def of_samples(weights: torch.Tensor, count: int) -> torch.Tensor:

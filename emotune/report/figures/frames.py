@@ -18,6 +18,8 @@ ROW = 0.2
 """The height of a row in inches."""
 NUMBER = 0.34
 """The width in inches from which on a cell holds its number."""
+MOST_NUMBERS = 100
+"""The most cells of a figure with numbers, which take much room in files."""
 
 
 @rc_context(STYLE)
@@ -57,7 +59,7 @@ def attention_strips(title: str, strips: Mapping[str, pd.DataFrame], *, narrow: 
             f"{wrap_name(variant, int(across / 0.08))}: {values.min():.2f} to {values.max():.2f}",
             loc="left", fontsize=SMALL, color=SOFT, pad=4,
         )  # fmt: skip
-        if across / values.shape[1] >= NUMBER:
+        if across / values.shape[1] >= NUMBER and sum(one.size for one in strips.values()) <= MOST_NUMBERS:
             for (row, frame), value in zip(pd.DataFrame(values).stack().index, values.ravel(), strict=True):
                 colour = "#000000" if shades(value) > 0.6 else "#ffffff"
                 axes.text(frame + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
