@@ -69,6 +69,7 @@ def test_a_usual_figure_is_small_and_all_vectors_but_photographs_and_colour_bars
     bars = {
         "confusions": 1,
         "confusion_differences": 1,
+        "in_time": 1,
         "mean_maps": 1,
         "transfer": 1,
         "overlays": 2 * len(usual.variants),
