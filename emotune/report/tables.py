@@ -70,7 +70,10 @@ def excluded_images(dataset: DatasetInfo) -> Table:
 
         return cell
 
-    columns = [Column("problem", str, "name"), Column("images", lambda problem: f"{dataset.excluded[problem]:,}")]
+    columns = [
+        Column("problem", str, "name"),
+        Column(worded("images"), lambda problem: f"{dataset.excluded[problem]:,}"),
+    ]
     return Table([*columns, *(Column(label, of_class(label)) for label in dataset.classes)], list(dataset.excluded))
 
 
