@@ -1,8 +1,9 @@
-"""`python -m emotune.ablate [STUDY]`: plan, run what is missing, report; and status, rerun, prune."""
+"""`python -m emotune.ablate [STUDY]`: plan, run what is missing, report; and new, status, rerun, prune."""
 
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,12 +13,15 @@ from rich.console import Console
 
 from emotune.api.run_study import ReportOptions, report_folder, train_and_report, write_report
 from emotune.api.tuning_stage import require_choices, tuned
-from emotune.cli.ablate_options import override, parse, reproducing_command
+from emotune.cli.ablate_options import override, parse, reproducing_command, typed_words
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
+from emotune.config.ablate_command import PROGRAM, AblateCommand
 from emotune.config.load import load_study, shipped_study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of, print_error
 from emotune.core.sample_noun import speaking_of
-from emotune.core.typed_command import error_prefix
+from emotune.core.storage import Folder
+from emotune.core.terminal import make_console, print_line, print_next, print_report
+from emotune.core.typed_command import error_prefix, typed_command
 from emotune.execution import maintenance
 from emotune.execution.checks.advice import bf16_without_instructions, frozen_at_random, idle_nodes
 from emotune.execution.checks.preflight import preflight
@@ -59,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         did not start in time; 130: interrupted; 141: nobody reads the output any more.
     """
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    console = Console(width=None if sys.stdout.isatty() else 120, quiet=os.environ.get("RANK", "0") != "0")
-    commands = {"run": _ablate, "status": _status, "rerun": _rerun, "prune": _prune}
+    console = make_console(quiet=os.environ.get("RANK", "0") != "0")
+    commands = {"run": _ablate, "new": _new, "status": _status, "rerun": _rerun, "prune": _prune}
     try:
         with interruption() as stopping:
             return commands[options.command](options, console, stopping)
@@ -103,7 +107,7 @@ def _run(options: argparse.Namespace, resolved: ResolvedStudy, console: Console,
         if line := missing_values_sentence(
             resolved.study.metric, len(missing), len(plan.records), str(reporting.command)
         ):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            print_line(console, line)
         return 0
     if resolved.awaits_tuning:
         resolved = tuned(resolved, _execution(options), console, stopping)
@@ -135,14 +139,15 @@ def _plan(
     print_contrasts(console, study)
     print_reasons(console, plan)
     for line in [*metric_plan(study.metric, plan), *transfer_lines(plan, resolved.tests)]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
     notes += bf16_without_instructions(plan.to_do, study.resources, options.executor) + frozen_at_random(plan.to_do)
     for note in [*notes, *idle_nodes(options.executor)]:
         console.print(note, highlight=False, markup=False)
     if plan.to_do:
         preflight(plan.to_do, store, study.resources, options.executor, writing=False)
         for line in check_local_weights(plan.may_train):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            print_line(console, line)
+        print_next(console, typed_words(options, without=("--plan", "--time-steps")))
     return 0
 
 
@@ -168,6 +173,8 @@ def _train(
         console.print(f"Being trained by other processes, for which this one does not wait: {others}.")
     for line in first_of([*outcome.without_metric, *outcome.untested]):
         print_error(error_prefix("ablate"), InputError(line))
+    if states[State.FAILED]:
+        print_next(console, reporting.command.typed("rerun", "--failed"))
     return 0 if states[State.DONE] == len(ids) and not outcome.without_metric and not outcome.untested else 1
 
 
@@ -189,6 +196,23 @@ def _reporting(options: argparse.Namespace, resolved: ResolvedStudy) -> ReportOp
     )
 
 
+def _new(options: argparse.Namespace, console: Console, stopping: Interruption) -> int:
+    """Writes a study for a data set, unless the user wants to keep the file that is there, and prints its plan."""
+    from emotune.cli.new_study import described, study_file, study_text  # late: only this command needs it
+
+    manifest = described(options.data)
+    file = study_file(options.file, manifest)
+    command = AblateCommand(str(file), runs=options.runs)
+    text = study_text(manifest, options.data, command.typed(), f"`{typed_command('ablate')} new`")
+    there = file.read_text(encoding="utf-8", errors="replace") if file.exists() else None
+    if there not in (None, text) and not maintenance.confirm(f"{file} exists. Replace it?", yes=options.yes):
+        return 0
+    Folder(str(file.parent)).write(file.name, text.encode())
+    print_line(console, f"{file}: written. Read it, and change what you want to know.")
+    words = shlex.split(str(command).removeprefix(PROGRAM))
+    return _ablate(parse([*words, "--plan"]), console, stopping)
+
+
 def _status(options: argparse.Namespace, console: Console, _: Interruption) -> int:
     store = open_store(options.runs)
     try:
@@ -198,13 +222,13 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
         plan = at.plan() if resolved.study.looks or tests else None
         runs, looks = tuple(map(NamedRun.of, plan.runs if plan else at.runs)), resolved.study.looks
         of_stage = stage_line(resolved)
-        tests = () if resolved.awaits_tuning else tests
+        tests, here = () if resolved.awaits_tuning else tests, True
     except InputError:  # its file or data are on another machine, but the store may know it
         registered = Registry(store).find(options.study or QUICKSTART)
         if registered is None:
             raise
         name, plan, runs, looks, tests = registered.name, None, registered.runs, registered.looks, ()
-        stage, of_stage = None, []
+        stage, of_stage, here = None, [], False
     status = study_status(runs, store)
     if plan and tests:
         status["tests"] = transfer_entries(plan, tests)
@@ -218,7 +242,12 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
     print_status(console, name, status)
     lines = look_lines(plan) if plan else unjudged_looks(looks)
     for line in [*of_stage, *lines, *(transfer_lines(plan, tests) if plan else [])]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
+    page = Path("reports") / name / "index.html"
+    if here and not status["running"] and status["states"].get(State.DONE.value, 0) < status["runs"]:
+        print_next(console, reproducing_command(options, model_cards=False).typed())
+    elif page.is_file():
+        print_report(console, page)
     return 0
 
 
@@ -252,7 +281,7 @@ def _prune(options: argparse.Namespace, console: Console, _: Interruption) -> in
     studies = [(one.study, one.needed) for one in (_resolve(options, file) for file in options.studies)]
     prunable = find_prunable(store, studies, options.forget)
     for line in summary(prunable):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
     if prunable.question and maintenance.confirm(f"{prunable.question} in {store}?", yes=options.yes):
         runs, entries = prune(store, prunable, studies)
         forgotten = f" {len(entries)} forgotten." if entries else ""

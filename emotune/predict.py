@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
 from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
@@ -20,6 +19,7 @@ from emotune.cli.prediction_output import ImagePrediction, print_predictions, wr
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.core.terminal import make_console
 from emotune.core.typed_command import error_prefix, typed_command
 from emotune.data.sources.video import VIDEO_SUFFIXES
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
@@ -140,8 +140,8 @@ def _predict_each(
     from emotune.data.image_io import center_crop
     from emotune.inference.predictor import load_center_crop
 
-    stems, console = unique_stems(paths), Console(stderr=True)
-    todo = iter(track(paths, "images", console=console, transient=True, disable=not console.is_terminal))
+    stems, console = unique_stems(paths), make_console(stderr=True)
+    todo = iter(track(paths, "images", console=console, transient=True, disable=not console.is_interactive))
     while chunk := list(islice(todo, options.batch_size)):
         squares: dict[Path, np.ndarray] = {}
         for path in chunk:

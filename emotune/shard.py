@@ -3,6 +3,7 @@
 import argparse
 import errno
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ from emotune.core.cache_dir import cache_folder
 from emotune.core.errors import InputError, describe_os_error, print_error
 from emotune.core.sample_noun import speaking_of, worded
 from emotune.core.storage import Folder
-from emotune.core.typed_command import error_prefix
+from emotune.core.terminal import make_console, print_next, print_table
+from emotune.core.typed_command import error_prefix, typed_command
 from emotune.data.build.curate import KEEPABLE
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nobody reads the output any more.
     """
     options = command_line().parse_args(arguments)
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     try:
         return _verify(options, console) if options.source == "verify" else _shard(options, console)
     except InputError as error:
@@ -95,6 +97,7 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
             advance=lambda images: progress.advance(task, images),
         )  # fmt: skip
     _print_summary(console, manifest, out)
+    print_next(console, f"{typed_command('ablate')} new --data {shlex.quote(options.out)}")
     return 0
 
 
@@ -133,7 +136,7 @@ def _download(listing: Listing, options: argparse.Namespace, progress: Progress,
     failed = [row for row in downloaded.left_out if row.problem is Problem.LOST]
     if failed:
         by_reason = Counter((re.split(r": | \(sent as", row.detail)[0], row.label) for row in failed)
-        console.print(_by_class("not downloaded", downloaded.classes, by_reason))
+        print_table(console, _by_class("not downloaded", downloaded.classes, by_reason), wrapping="by class")
     return downloaded
 
 
@@ -172,13 +175,13 @@ def _print_summary(console: Console, manifest: Manifest, out: Folder) -> None:
     table = Table(head, *SPLITS, title=f"{manifest.name} in {out}", title_justify="left")
     for label in manifest.classes:
         table.add_row(escape(label), *(str(manifest.counts[split][label]) for split in SPLITS))
-    console.print(table)
+    print_table(console, table)
     if not manifest.health:
         return
     counts = Counter({(problem, c): n for problem, by_class in manifest.health.items() for c, n in by_class.items()})
     with speaking_of([manifest.frames]):
-        console.print(_by_class("left out", manifest.classes, counts))
-    console.print(f"{out / HEALTH} lists each of them with the reason")
+        print_table(console, _by_class("left out", manifest.classes, counts), wrapping="by class")
+    console.print(f"{out / HEALTH} lists each of them with the reason", highlight=False, markup=False, soft_wrap=True)
 
 
 def _by_class(head: str, classes: Sequence[str], counts: Mapping[tuple[str, str], int]) -> Table:

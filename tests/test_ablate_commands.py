@@ -159,7 +159,7 @@ def test_a_plan_says_what_speaks_against_it_before_anything_is_spent(place: Plac
     assert [path.name for path in place.folder.iterdir()] == ["few.yaml"]
 
 
-@pytest.mark.parametrize("command", [(), ("status",), ("rerun",), ("prune",)])
+@pytest.mark.parametrize("command", [(), ("new",), ("status",), ("rerun",), ("prune",)])
 def test_help_reads_well_and_needs_nothing_heavy(place: Place, command: tuple[str, ...]):
     said = place.run(*command, "--help")
     assert said.startswith(f"usage: python -m emotune.ablate {' '.join(command)}".rstrip())

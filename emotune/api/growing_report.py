@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
+from rich.text import Text
 
 from emotune.config.ablate_command import AblateCommand
 from emotune.core.child_process import ChildProcess, serve
 from emotune.core.errors import InputError
+from emotune.core.terminal import file_link
 from emotune.execution.own_metric import compute_metric
 from emotune.execution.plan.plan import Plan
 from emotune.execution.plan.resolved_study import ResolvedStudy
@@ -137,11 +139,12 @@ class GrowingReport:
             return
         if page and not self._is_announced:
             self._is_announced = True
-            self._print(f"Report of the first {done} runs, renewed after each round of seeds: {page}")
+            self._print(f"Report of the first {done} runs, renewed after each round of seeds:", page)
         self._not_before = time.monotonic() + max(self._pause_s, SHARE * (time.monotonic() - began))
 
-    def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def _print(self, line: str, page: Path | None = None) -> None:
+        link = (" ", file_link(self._console, page)) if page else ()
+        self._console.print(Text.assemble(line, *link), highlight=False, soft_wrap=True)
 
 
 def growing_reports(

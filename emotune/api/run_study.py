@@ -19,6 +19,7 @@ from emotune.config.ablate_command import DEFAULT_RUNS, AblateCommand
 from emotune.config.study import Study
 from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of
 from emotune.core.sample_noun import speaking_of
+from emotune.core.terminal import print_line, print_report
 
 if TYPE_CHECKING:
     from emotune.execution.plan.plan import Plan
@@ -221,7 +222,7 @@ def report_folder(folder: str | Path, study: Study) -> Path:
 def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptions, console: Console) -> Path:
     """Writes a study's report, unless it is there and nothing that it is made of has changed; gives its page.
 
-    The last lines on the console are the verdicts.
+    The last lines on the console are the verdicts and the page's address.
     """
     from emotune.report.contrast_table import closing_lines
     from emotune.report.freshness import input_fingerprint, is_up_to_date, write_fingerprint
@@ -235,7 +236,7 @@ def write_report(resolved: "ResolvedStudy", plan: "Plan", reporting: ReportOptio
 
         page = build_report(resolved.study, plan, out, command, resolved.tests, tuning=resolved.tuning)
         write_fingerprint(out, digest)
-    console.print(f"Report: {page}{'' if is_new else ' (up to date)'}", highlight=False)
     for line in closing_lines(out, resolved.study.metric):
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line, indent=2)
+    print_report(console, page, "" if is_new else "up to date")
     return page

@@ -2,13 +2,14 @@
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from emotune.cli.arguments import CommandLine, path_or_url
+from emotune.cli.arguments import CommandLine, local_path, path_or_url
 from emotune.cli.help_text import HelpFormatter, examples, table
 from emotune.config.ablate_command import DEFAULT_RUNS, SUBCOMMANDS, AblateCommand
 from emotune.config.other_data import OtherData
@@ -17,12 +18,13 @@ from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.typed_command import typed_command
 
-__all__ = ["override", "parse", "reproducing_command"]
+__all__ = ["override", "parse", "reproducing_command", "typed_words"]
 
 MINIMA = {"seeds": 1, "workers": 1, "gpus_per_worker": 0, "cache_gb": 0, "stall_minutes": 0, "wait": 0}
 """The smallest value of each numeric option; 1 stands for any positive number."""
 
 COMMANDS = {
+    "new [FILE] --data DATA": "write a commented study for your own data",
     "status [STUDY]": "show the progress of all runs, from any machine that reaches them",
     "rerun [STUDY] [RUN …]": "train only failed, diverged or named runs",
     "prune [STUDY …]": "remove runs that no study refers to, after asking",
@@ -43,8 +45,14 @@ STUDY = {
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parses the command line; ``command`` is ``run``, ``status``, ``rerun`` or ``prune``."""
-    commands = dict(zip(SUBCOMMANDS, (_status, _rerun, _prune), strict=True))
+    """Parses the command line; ``command`` is ``run`` or one of `SUBCOMMANDS`, ``words`` is what was parsed."""
+    options = _parse(arguments)
+    options.words = tuple(arguments)
+    return options
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    commands = dict(zip(SUBCOMMANDS, (_new, _status, _rerun, _prune), strict=True))
     if arguments and arguments[0] in commands:
         parser = commands[arguments[0]]()
         options = parser.parse_intermixed_args(arguments[1:])
@@ -60,6 +68,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if looks_only and options.report_only:
         parser.error(f"argument {looks_only}: not allowed with argument --report-only")
     return options
+
+
+def typed_words(options: argparse.Namespace, without: Collection[str]) -> str:
+    """The command that the user typed, without some of its flags."""
+    words = shlex.join(word for word in options.words if word not in without)
+    return f"{typed_command('ablate')} {words}".rstrip()
 
 
 def override(study: Study, options: argparse.Namespace) -> Study:
@@ -92,7 +106,7 @@ def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> Ab
     """The command that makes the same report again.
 
     Args:
-        options: The options of the command that makes it now.
+        options: The options of the command that makes it now, or of `status`.
         model_cards: Whether the report has model cards, which may have been asked for earlier.
     """
     return AblateCommand(
@@ -101,7 +115,7 @@ def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> Ab
         options.aa,
         model_cards,
         options.runs,
-        options.report,
+        getattr(options, "report", None),
         tuple(options.test_on or ()),
     )
 
@@ -134,6 +148,7 @@ def _run() -> argparse.ArgumentParser:
         "interrupted study, trains only the new runs of a longer one, and does nothing for a finished one.",
         {
             "": "the quickstart, a few minutes on two cores",
+            "new my.yaml --data DATA": "a study of your own shards",
             "my.yaml --plan": "what is missing, why, and how long it takes",
             "my.yaml": "train what is missing, write reports/my",
             "my.yaml --seeds 10": "train only the seeds that are new",
@@ -180,9 +195,8 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--executor", choices=["ray", "local"], default="ray",
                      help="ray: as many runs at once as fit; local: one after another, without Ray")  # fmt: skip
     how.add_argument("--workers", type=int, metavar="N", help="number of workers per run; overrides the study")
-    how.add_argument(
-        "--gpus-per-worker", type=float, metavar="G", help="number of GPUs per worker; overrides the study"
-    )
+    how.add_argument("--gpus-per-worker", type=float, metavar="G",
+                     help="number of GPUs per worker; overrides the study")  # fmt: skip
     how.add_argument("--cache-gb", type=float, metavar="GB",
                      help="disk space for decoded images on each machine; overrides the study")  # fmt: skip
     how.add_argument("--stall-minutes", type=float, default=15.0, metavar="MIN",
@@ -199,13 +213,30 @@ def _report(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     report.add_argument("--model-cards", action=argparse.BooleanOptionalAction,
                         help="also write a model card for each variant, cards/VARIANT.md, now and whenever the report "
                         "is written again; --no-model-cards removes them")  # fmt: skip
-    report.add_argument(
-        "--tensorboard",
-        type=path_or_url,
-        metavar="DIR",
-        help="also write TensorBoard event files, a folder for each run",
-    )
+    report.add_argument("--tensorboard", type=path_or_url, metavar="DIR",
+                        help="also write TensorBoard event files, a folder for each run")  # fmt: skip
     return report
+
+
+def _new() -> argparse.ArgumentParser:
+    parser = _parser(
+        "new",
+        "[FILE] --data DATA",
+        "Writes a commented study for a data set, and prints its plan. It runs as it is, and is meant to be edited: "
+        "epochs, metric, variants and contrasts suit the number of images, and what they are labelled with. A file "
+        "that exists is replaced only after asking.",
+        {
+            "--data DATA": "a file named after the data set",
+            "my.yaml --data s3://lab/photos": "a file of your choice, shards behind a URL",
+        },
+    )
+    what = parser.add_argument_group("what to write")
+    what.add_argument("file", nargs="?", type=local_path, metavar="FILE", help="the file (default: NAME_OF_DATA.yaml)")
+    what.add_argument("--data", required=True, type=path_or_url, metavar="DATA",
+                      help="the folder or URL of the shards, as `shard` has written them")  # fmt: skip
+    what.add_argument("--yes", action="store_true", help="replace an existing file without asking")
+    _where(parser)
+    return parser
 
 
 def _status() -> argparse.ArgumentParser:

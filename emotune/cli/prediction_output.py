@@ -2,23 +2,20 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from emotune.core.terminal import make_console, print_table
 
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
 
 __all__ = ["ImagePrediction", "print_predictions", "write_csv"]
-
-UNLIMITED = 1_000_000
-"""The width of tables that are not printed to a terminal: programs need each image's whole name on one line."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,8 @@ def print_predictions(
             yield prediction
     finally:
         if rows:
-            Console(width=None if sys.stdout.isatty() else UNLIMITED).print(
-                _rating_table(rows, predictor) if predictor.dimensions else _table(rows, predictor.classes)
-            )
+            table = _rating_table(rows, predictor) if predictor.dimensions else _table(rows, predictor.classes)
+            print_table(make_console(), table)
 
 
 def _rating_table(rows: Iterable[ImagePrediction], predictor: "Predictor") -> Table:

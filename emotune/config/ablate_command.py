@@ -3,10 +3,12 @@
 import shlex
 from dataclasses import dataclass
 
+from emotune.core.typed_command import typed_command
+
 __all__ = ["DEFAULT_RUNS", "PROGRAM", "SUBCOMMANDS", "AblateCommand"]
 
 PROGRAM = "python -m emotune.ablate"
-SUBCOMMANDS = ("status", "rerun", "prune")
+SUBCOMMANDS = ("new", "status", "rerun", "prune")
 DEFAULT_RUNS = "runs"
 """The folder of runs, unless ``--runs`` gives another one."""
 
@@ -40,6 +42,15 @@ class AblateCommand:
         python -m emotune.ablate 'my study.yaml' --seeds 5 --runs s3://lab/runs
         """
         return self._text()
+
+    def typed(self, verb: str = "", *operands: str) -> str:
+        """The command of a verb in the spelling with which this process was started, for messages; not for reports.
+
+        Args:
+            verb: One of `SUBCOMMANDS`; empty: the command that trains.
+            operands: Further operands.
+        """
+        return f"{typed_command('ablate')}{self._text(verb, *operands).removeprefix(PROGRAM)}"
 
     def rerun(self, run: str) -> str:
         """The command that trains one run again.

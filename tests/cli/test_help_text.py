@@ -9,6 +9,7 @@ from emotune.cli.help_text import examples, table
 PARSERS = {
     "emotune": program.parser,
     "ablate": ablate_options._run,
+    "new": ablate_options._new,
     "status": ablate_options._status,
     "rerun": ablate_options._rerun,
     "prune": ablate_options._prune,

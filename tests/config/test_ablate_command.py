@@ -21,6 +21,7 @@ GIVEN = [
     ["my.yaml", "--model-cards", "--runs", "s3://lab/runs", "--report", "where I look"],
     ["--runs", "pool; rm -r *", "--report", "a\nb"],
     ["./status", "--seeds", "1"],
+    ["./new", "--aa"],
     ["--", "-odd/my.yaml"],
     ["my.yaml", "--runs=-pool", "--report=--seeds"],
     ["my.yaml", "--workers", "2", "--executor", "local", "--stall-minutes", "3", "--runs", "runs"],
@@ -66,7 +67,8 @@ def test_options_of_the_report_are_valid_for_all_commands_that_write_one():
     assert parse(["my.yaml", *given]).model_cards is True
     assert parse(["rerun", "my.yaml", "--failed", *given]).model_cards is True
     assert parse(["rerun", "my.yaml", "--failed", "--no-model-cards"]).model_cards is False
-    for verb in SUBCOMMANDS:
+    assert set(SUBCOMMANDS) == {"new", "status", "rerun", "prune"}
+    for verb in ("status", "rerun", "prune"):
         options = parse([verb, "my.yaml", "--seeds", "2", "--aa", "--runs", "p"])
         assert (options.seeds, options.aa, options.runs) == (2, True, "p")
 

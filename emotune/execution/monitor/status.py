@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from emotune.core.storage import Folder
+from emotune.core.terminal import print_table
 from emotune.execution.plan.adaptive import LooksEntry
 from emotune.execution.plan.transfer_plan import TransferEntry
 from emotune.execution.plan.tuning_summary import TuningEntry
@@ -166,7 +167,7 @@ def print_status(console: Console, study: str, status: StudyStatus) -> None:
                       box=None, pad_edge=False)  # fmt: skip
         for run in status["running"]:
             table.add_row(*_cells(run))
-        console.print(table)
+        print_table(console, table)
     for run in [*status["failed"], *status["diverged"]]:
         state = "failed" if run in status["failed"] else "diverged"
         name = f"{run['variant']} s{run['seed']} ({run['run']})"

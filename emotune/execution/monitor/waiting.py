@@ -18,7 +18,9 @@ def waiting_for(console: Console, what: str) -> Iterator[Callable[[str], None]]:
         console: Where it is shown.
         what: The work that is done in the block, such as ``checking networks and images``.
     """
-    if not console.is_terminal:
+    if not console.is_interactive:
         console.print(f"{what[0].upper()}{what[1:]}.", highlight=False, markup=False)
+        yield lambda text: None
+        return
     with console.status(what) as status:
         yield status.update

@@ -17,6 +17,7 @@ from emotune.config.run import DatasetRef, RunConfig, Selection
 from emotune.config.seeds import look_shares
 from emotune.config.study import Study
 from emotune.core.sample_noun import worded
+from emotune.core.terminal import print_line, print_table
 from emotune.data.datasets.counts import images_in
 from emotune.data.datasets.location import EMBEDDED, is_ready, manifest_of
 from emotune.data.manifest import SPLITS
@@ -60,7 +61,7 @@ def print_plan(
     """
     console.print(f"[bold]{study.name}[/]: {escape(study.question)}", highlight=False)
     estimated = estimate(plan, from_steps)
-    console.print(state_table(list(study.trained), study.resources, datasets, plan, estimated))
+    print_table(console, state_table(list(study.trained), study.resources, datasets, plan, estimated))
     variants = f"({len(study.variants)} variants + A/A)" if study.aa else f"{len(study.variants)} variants"
     time = time_line(plan, estimated, study.resources, executor)
     console.print(
@@ -71,7 +72,7 @@ def print_plan(
     if plan.looks:
         _print_looks(console, study, plan, estimated)
     for line in _late_lines(study, plan):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
     lines = [*division_resolution(study, datasets), *_coarse_test_sets(study, datasets)]
     if undivided := {ref.name for ref in datasets if not ref.division}:
         rows = [row for row in _finished_rows(study, plan) if row["dataset"] in undivided]
@@ -102,7 +103,7 @@ def _print_looks(console: Console, study: Study, plan: Plan, estimated: Estimate
         runs = f"{most} runs" if least == most else f"at least {least} runs, at most {most}"
         lines.append(f"Still to train: {runs}.{_hours_left(estimated)}")
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, line)
 
 
 def _hours_left(estimated: Estimate | None) -> str:
@@ -124,7 +125,7 @@ def print_contrasts(console: Console, study: Study) -> None:
     if study.contrasts:
         console.print("What contrasts compare:")
     for name, options in contrast_options(study).items():
-        console.print(f"  {name}: {escape('; '.join(options) or 'no option')}", highlight=False, soft_wrap=True)
+        print_line(console, f"{name}: {'; '.join(options) or 'no option'}", indent=2)
 
 
 def print_reasons(console: Console, plan: Plan) -> None:
@@ -144,7 +145,7 @@ def print_reasons(console: Console, plan: Plan) -> None:
     if counts:
         console.print("Why runs are not done:")
     for (variant, reason), count in counts.items():
-        console.print(f"  {variant}, {count} {'run' if count == 1 else 'runs'}: {escape(reason)}", highlight=False)
+        print_line(console, f"{variant}, {count} {'run' if count == 1 else 'runs'}: {reason}", indent=2)
 
 
 def _state_and_reason(plan: Plan, run: RunConfig) -> str:

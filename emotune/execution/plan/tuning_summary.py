@@ -14,6 +14,7 @@ from emotune.config.study import Study
 from emotune.config.tuned_options import is_tuned
 from emotune.config.tuning import Tuning, setting_text
 from emotune.config.tuning_runs import study_rungs
+from emotune.core.terminal import print_table
 from emotune.core.text import listed
 from emotune.execution.plan.plan import Durations, Plan, estimate
 from emotune.execution.plan.resolved_study import ResolvedStudy
@@ -149,7 +150,7 @@ def print_stages(
     rung = stage.rungs[stage.rung]
     estimated = estimate(of_rung, {key: seconds * rung.epochs for key, seconds in per_epoch.items()})
     variants = [variant for variant in study.variants if is_tuned(stage.tune, variant)]
-    console.print(state_table(variants, study.resources, resolved.datasets, plan, estimated))
+    print_table(console, state_table(variants, study.resources, resolved.datasets, plan, estimated))
     epochs = f", {_epochs(stage.tune.epochs)}" if stage.tune.epochs and len(stage.rungs) == 1 else ""
     time = time_line(of_rung, estimated, study.resources, executor)
     console.print(
