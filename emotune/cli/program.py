@@ -18,6 +18,7 @@ VERBS = {
     "ablate": "plan and train a study, and write its report; also: status, rerun, prune",
     "predict": "classify images with the network of a finished run, or export it to ONNX",
     "export": "copy finished runs to a tracker or a model hub",
+    "completion": "print a script that completes the above in bash or zsh",
 }
 """The verbs in the order in which a user needs them. Each is a module of this name with a function ``main``."""
 
