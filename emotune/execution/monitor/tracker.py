@@ -94,7 +94,9 @@ class RunTracker:
         tracked = self.active.get(run_id)
         if tracked is None or (tracked.latest.phase == "reading" and not tracked.latest.step):
             since = now if tracked is None else tracked.since
-            self.active[run_id] = TrackedRun(progress, since, now, progress.fraction)
+            # What takes no steps begins at its first sign of life, however much of it seems to be done by then.
+            begun_at = progress.fraction if progress.step or progress.interruptions else 0.0
+            self.active[run_id] = TrackedRun(progress, since, now, begun_at)
             return f"continued from epoch {progress.epoch}" if progress.interruptions else None
         if progress.phase == "reading":  # a new attempt, or the test images: it does not know the steps
             tracked.latest = replace(

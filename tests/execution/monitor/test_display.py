@@ -208,6 +208,20 @@ def test_a_slow_variant_makes_the_time_left_longer_than_the_number_of_runs_sugge
     assert " 3:2" in screen.live()[-1], "10 s and 190 s, one after the other"
 
 
+@pytest.mark.parametrize("reads", [True, False])
+def test_models_that_are_fitted_to_features_that_are_there_count_with_the_seconds_of_their_fit(reads: bool):
+    runs, clock = [run("svm", seed) for seed in range(4)], Clock()
+    tracker = RunTracker(runs, clock)
+    if reads:  # features that other runs need, too
+        tracker.update(RunProgress(runs[0].id, 0, 1, 0.0, phase="reading", evaluated=8, to_read=999))
+    clock.now = 600.0 * reads
+    for fraction, phase in ((0.87, "training"), (0.9998, "training"), (0.9998, "validating")):
+        tracker.update(RunProgress(runs[0].id, 1, 1, fraction, phase=phase))
+        clock.now += 20
+    tracker.finish(runs[0].id, Status(State.DONE))
+    assert tracker.left_s() == pytest.approx(3 * 60)
+
+
 def test_runs_of_two_data_sets_and_of_one_variant_are_told_apart():
     screen = Screen(run("alexnet", data="fi"), run("alexnet", data="emoset"))
     for one in screen.runs:
