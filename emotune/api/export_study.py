@@ -168,8 +168,21 @@ def _destination(content: "StudyContent", to: Tool, options: ExportOptions) -> "
             from emotune.exporters.to_tensorboard import TensorBoardDestination
 
             return TensorBoardDestination(options.out or f"tensorboard/{name}")
-        case _:
-            raise InputError(f"--to {to}: is not there yet")
+        case "wandb":
+            from emotune.exporters.to_wandb import WandbDestination
+
+            return WandbDestination(name, project, options.entity, options.out or ".", offline=options.offline)
+        case "trackio":
+            from emotune.exporters.to_trackio import TrackioDestination
+
+            return TrackioDestination(name, project, options.out)
+        case "hub":
+            from emotune.exporters.to_hub import HubDestination
+
+            return HubDestination(
+                name, options.out or f"hub/{name}", options.repo, options.licence,
+                public=options.public, upload=not options.dry_run,
+            )  # fmt: skip
 
 
 USED_BY: dict[str, tuple[Tool, ...]] = {

@@ -16,7 +16,7 @@ from emotune.report.dataset_info import DatasetInfo
 from emotune.report.freshness import check_owner, report_file_names
 from emotune.runs.directory import CONFIG, FITTED, METRICS, PREDICTIONS, RECORD, WEIGHTS, code_file
 
-__all__ = ["ExportedFile", "StudyFiles", "run_files", "study_files"]
+__all__ = ["ExportedFile", "StudyFiles", "run_files", "study_files", "write_files"]
 
 PAGE, OVERLAYS = "index.html", "overlays-"
 PHOTOGRAPHS = re.compile(rb"data:image/(jpeg|webp)|figure-overlays-")
@@ -112,6 +112,17 @@ def study_files(
         if name not in left:
             files.append(_on_disk(f"report/{name}", report / name))
     return StudyFiles(files, notes)
+
+
+def write_files(folder: Path, files: Sequence[ExportedFile]) -> list[Path]:
+    """Writes files into a folder of this machine; gives their paths."""
+    paths = []
+    for file in files:
+        path = folder / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.read())
+        paths.append(path)
+    return paths
 
 
 def _shows_photographs(file: Path) -> bool:

@@ -18,7 +18,7 @@ from emotune.core.location import mask_credentials
 from emotune.core.version import VERSION
 from emotune.exporters.content import RunContent, StudyContent, curve_metrics
 from emotune.exporters.destination import installed, masked, one_writer
-from emotune.exporters.files import ExportedFile
+from emotune.exporters.files import ExportedFile, write_files
 
 __all__ = ["MlflowDestination"]
 
@@ -170,11 +170,7 @@ class MlflowDestination:
 
     def _log_files(self, run_id: str, files: Sequence[ExportedFile]) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            for file in files:
-                path = Path(folder, file.name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(file.read())
-            if files:
+            if write_files(Path(folder), files):
                 self._client.log_artifacts(run_id, folder)
 
     @contextlib.contextmanager
