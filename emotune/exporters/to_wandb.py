@@ -69,7 +69,7 @@ class WandbDestination:
             os.environ.setdefault(name, value)
         self._wandb = installed("wandb", "wandb")
         self._study, self._project, self._entity = study, project, entity
-        self._folder = Path(folder, "wandb")
+        self._folder = Path(folder, "wandb").absolute()  # W&B's process may have begun in another folder
         self._offline = offline or mode in ("offline", "dryrun")
         self._stack, self._ledger = contextlib.ExitStack(), dict[str, Entry]()
 
