@@ -81,6 +81,7 @@ class WandbDestination:
             self._ledger = Folder(str(self._folder)).read_json(LEDGER) or {}
             for entry in self._ledger.values():  # a user may have called wandb sync
                 entry["uploaded"] |= self._was_uploaded(entry)
+            Folder(str(self._folder)).write_json(LEDGER, self._ledger)
             self._stack = self._stack.pop_all()
         return self
 
