@@ -51,7 +51,7 @@ def idle_nodes(executor: str) -> list[str]:
         return []
     return [
         f"This Slurm job has {nodes} nodes, but only {socket.gethostname()} trains: RAY_ADDRESS names no cluster. "
-        "Start Ray on all nodes and set RAY_ADDRESS (srun ray symmetric-run), or ask Slurm for one node."
+        "cluster/slurm.sh starts Ray on all nodes and sets it; or ask Slurm for one node."
     ]
 
 
