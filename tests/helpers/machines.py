@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["CHECKOUT", "HOME", "Machine", "Network", "missing", "running", "until"]
+__all__ = ["CHECKOUT", "HOME", "Machine", "Network", "missing", "path", "running", "until"]
 
 CHECKOUT = Path(__file__).parents[2]
 GATEWAY = "10.77.0.254"
@@ -80,12 +80,11 @@ class Machine:
     log: Path
     """The log of its sshd."""
     _process: subprocess.Popen[bytes] = field(repr=False)
-    _environment: Mapping[str, str] = field(repr=False)
+    _environment: dict[str, str] = field(repr=False)
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
         """Starts a command on the machine, in its home folder."""
-        path = f"{sys.prefix}/bin:{_path()}"
-        environment = {"HOME": HOME, "PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **self._environment}
+        environment = {"HOME": HOME, "PATH": path(), "LANG": "C.UTF-8", "TERM": "xterm"} | self._environment
         inside = ["nsenter", f"--target={self.init}", "--net", "--pid", "--mount", "--uts", f"--wdns={HOME}", "--"]
         return subprocess.Popen([*inside, *DIES_WITH_PARENT, *command], env=environment, text=True, **options)
 
@@ -136,7 +135,7 @@ class Network:
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder, self.key, self.machines = folder, folder / "key", list[Machine]()
-        self._environment = environment or {}
+        self._environment = dict(environment or {})
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)
@@ -213,6 +212,11 @@ def until(
         assert time.monotonic() < deadline, f"{what}: not seen in {PATIENCE * seconds} s\n{said()}"
         time.sleep(every_s)
     return result
+
+
+def path() -> str:
+    """The PATH on machines: this environment, and what is on the PATH here."""
+    return f"{sys.prefix}/bin:{_path()}"
 
 
 def _kept(shared: Path) -> list[str]:
