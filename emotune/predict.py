@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> CommandLine:
     prog = typed_command("predict")
     shown = {
         f"{prog} runs/RUN PHOTOS": "a table with the probabilities of all classes",

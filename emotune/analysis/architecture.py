@@ -35,7 +35,7 @@ __all__ = [
 
 
 CODE, SOURCE = "model.code", "model.source"
-PAPER_NETWORKS = frozenset(one.name for one in MODEL_CLASSES if issubclass(one, PaperNetworkConfig))
+PAPER_NETWORKS = frozenset(kind.name for kind in MODEL_CLASSES if PaperNetworkConfig in kind.__mro__)
 OF_ATTENTION = ("reach", "score", "output", "scale", "temperature")
 """The options of attention, which have no effect where there is none; only ``head.output`` has one, of its own."""
 DIGEST = re.compile(r"(\(\))? [0-9a-f]{8}$")

@@ -120,9 +120,7 @@ def reproducing_command(options: argparse.Namespace, *, model_cards: bool) -> Ab
     )
 
 
-def _parser(
-    command: str, operands: str, description: str, shown: Mapping[str, str], before: str = ""
-) -> argparse.ArgumentParser:
+def _parser(command: str, operands: str, description: str, shown: Mapping[str, str], before: str = "") -> CommandLine:
     """The parser of a command.
 
     Args:
@@ -140,7 +138,7 @@ def _parser(
     )  # fmt: skip
 
 
-def _run() -> argparse.ArgumentParser:
+def _run() -> CommandLine:
     parser = _parser(
         "",
         "[STUDY]",
@@ -218,7 +216,7 @@ def _report(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return report
 
 
-def _new() -> argparse.ArgumentParser:
+def _new() -> CommandLine:
     parser = _parser(
         "new",
         "[FILE] --data DATA",
@@ -239,7 +237,7 @@ def _new() -> argparse.ArgumentParser:
     return parser
 
 
-def _status() -> argparse.ArgumentParser:
+def _status() -> CommandLine:
     parser = _parser(
         "status",
         "[STUDY]",
@@ -258,7 +256,7 @@ def _status() -> argparse.ArgumentParser:
     return parser
 
 
-def _rerun() -> argparse.ArgumentParser:
+def _rerun() -> CommandLine:
     parser = _parser(
         "rerun",
         "[STUDY] [RUN …]",
@@ -280,7 +278,7 @@ def _rerun() -> argparse.ArgumentParser:
     return parser
 
 
-def _prune() -> argparse.ArgumentParser:
+def _prune() -> CommandLine:
     parser = _parser(
         "prune",
         "[STUDY …]",

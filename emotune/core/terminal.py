@@ -53,7 +53,8 @@ def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
     """
     is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
     interactive = is_terminal and os.environ.get("TERM", "").lower() not in ("dumb", "unknown", "")
-    width, height = (None, None) if is_terminal else (UNLIMITED, None)  # a terminal's size may change
+    width: int | None = None if is_terminal else UNLIMITED  # a terminal's size may change
+    height: int | None = None
     if is_terminal and not interactive:  # rich takes the width of all of these for 80
         width, height = shutil.get_terminal_size()
     return Console(stderr=stderr, quiet=quiet, width=width, height=height, force_interactive=interactive)

@@ -222,9 +222,9 @@ def _study_metrics(results: StudyResults) -> dict[str, float]:
         for row in results.repeated_summaries(one):
             key = f"variant/{one.dataset}/{row.variant}/{column}"
             values |= {f"{key}/{name}": value for name, value in _ends(row.summary).items()}
-    for row in contrast_table(results.other_analyses).to_dict("records"):
-        key = f"contrast/{row['dataset']}/{row['contrast']}/{column}"
-        values |= {f"{key}/{name}": row[name] for name in ("mean", "low", "high", "p")}
+    for contrast in contrast_table(results.other_analyses).to_dict("records"):
+        key = f"contrast/{contrast['dataset']}/{contrast['contrast']}/{column}"
+        values |= {f"{key}/{name}": contrast[name] for name in ("mean", "low", "high", "p")}
     return _finite(values) | {"runs": float(len(results.records.done()))}
 
 

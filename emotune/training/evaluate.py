@@ -133,8 +133,8 @@ def evaluate(
         for name in parts[0][2]
     }
     over_frames = attention.pop(f"{FRAMES_LAYER}.map", None)
-    logits = _in_order(len(split), [(indices, logits) for indices, logits, _ in parts])
-    return Outputs(logits, attention, over_frames, are_shares=readout is not None)
+    in_order = _in_order(len(split), [(indices, logits) for indices, logits, _ in parts])
+    return Outputs(in_order, attention, over_frames, are_shares=readout is not None)
 
 
 def _in_order(count: int, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -85,7 +85,7 @@ def features_of(features: FeatureSet, image: np.ndarray, key: str) -> np.ndarray
     """
     if image.ndim == 4:
         frames = [features_of(features, frame, f"{key}, frame {i}") for i, frame in enumerate(image, 1)]
-        return np.mean(frames, axis=0, dtype=np.float64).astype(np.float32)
+        return np.stack(frames).mean(axis=0, dtype=np.float64).astype(np.float32)
     remedy = "leave the set out (model.features) or the image, and report this"
     try:
         values = features.compute(image)

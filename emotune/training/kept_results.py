@@ -47,9 +47,9 @@ def kept_result(content: list[Any], compute: Callable[[], T], on_wait: Callable[
     import joblib  # late: it comes with scikit-learn
 
     folder = cache_folder() / FOLDER
-    key = joblib.hash([_code(), *content])
+    key = str(joblib.hash([_code(), *content]))
     memory = joblib.Memory(folder, verbose=0)
-    packed = memory.cache(_packed, ignore=["compute"])
+    packed: Any = memory.cache(_packed, ignore=["compute"])
     with _alone(folder / f"{key[:2]}.lock", on_wait):
         checksum, data = packed(key, compute)
         if hashlib.sha256(data).hexdigest() != checksum:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -60,12 +61,12 @@ def attention_strips(title: str, strips: Mapping[str, pd.DataFrame], *, narrow: 
             loc="left", fontsize=SMALL, color=SOFT, pad=4,
         )  # fmt: skip
         if across / values.shape[1] >= NUMBER and sum(one.size for one in strips.values()) <= MOST_NUMBERS:
-            for (row, frame), value in zip(pd.DataFrame(values).stack().index, values.ravel(), strict=True):
-                colour = "#000000" if shades(value) > 0.6 else "#ffffff"
+            for (row, frame), value in np.ndenumerate(values):
+                colour = "#000000" if shades(np.array(value)) > 0.6 else "#ffffff"
                 axes.text(frame + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
                           color=colour)  # fmt: skip
         if number == 0:
-            ticks = {float(shades(weight)): text for weight, text in MARKS.items()}
+            ticks = {float(shades(np.array(weight))): text for weight, text in MARKS.items()}
             colour_bar(figure, mesh, "1 = uniform weights", ticks, 0.38 if narrow else 0.1)
         y += GAP + heights[variant] + FOOT
     return figure
