@@ -39,7 +39,11 @@ trap 'stop USR2 end' USR2     # from a person
 trap 'stop TERM "${wish:-end}"' TERM # from Slurm, which ends all processes of the job at this moment
 
 [ -n "${SLURM_JOB_ID:-}" ] || fail "give me to Slurm: sbatch [options of sbatch] $0 STUDY [options of emotune.ablate]"
-job=$SLURM_JOB_ID nodes=${SLURM_JOB_NUM_NODES:-1} restarts=${SLURM_RESTART_COUNT:-0}
+job=$SLURM_JOB_ID
+# To Slurm's commands, the number of an array's last task means the whole array.
+name=${SLURM_ARRAY_JOB_ID:+${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID}
+name=${name:-$job}
+nodes=${SLURM_JOB_NUM_NODES:-1} restarts=${SLURM_RESTART_COUNT:-0}
 if [ -n "${EMOTUNE_SETUP:-}" ]; then
     set +u # what others have written may use variables that are not set
     # shellcheck disable=SC1090
@@ -48,7 +52,7 @@ if [ -n "${EMOTUNE_SETUP:-}" ]; then
 fi
 python -c 'import emotune' || fail "$(command -v python || echo python) on $(hostname) cannot import emotune: activate its" \
     "environment before sbatch, or name a file that does it in EMOTUNE_SETUP"
-# A field of the job; to ask for the first task of an array shows all of them.
+# A field of the job, which Slurm may show among other tasks of its array.
 of_job() { scontrol show job --oneliner "$job" | grep "^JobId=$job " | tr ' ' '\n' | sed -n "s/^$1=//p"; }
 
 # The command that shows the state of the study's runs, with the options that choose them.
@@ -136,9 +140,9 @@ if [ "$nodes" -gt 1 ]; then
     steps+=($!)
 fi
 
-say "job $job on $SLURM_JOB_NODELIST, start $((restarts + 1)), until $(of_job EndTime)"
+say "job $name on $SLURM_JOB_NODELIST, start $((restarts + 1)), until $(of_job EndTime)"
 say "watch: ${status[*]}; tail -f $(of_job StdOut)"
-say "stop: scancel --signal=USR2 --batch $job (USR1: stop and go back into the queue)"
+say "stop: scancel --signal=USR2 --batch $name (USR1: stop and go back into the queue)"
 python -m emotune.ablate "$@" &
 ablate=$!
 [ -z "$wish" ] || kill -TERM $ablate
@@ -149,7 +153,7 @@ trap '' USR1 USR2 TERM # from here on they can only be late
 
 if [ -n "$log" ]; then
     [ "$code" != 2 ] || answers "$RAY_ADDRESS" || code=75 # Ray was the reason, not the study
-    scancel --signal=TERM "$job" # Ray ends before the job does, and leaves no files
+    scancel --signal=TERM "$name" # Ray ends before the job does, and leaves no files
     for _ in {1..20}; do kill -0 "${steps[@]}" 2> /dev/null && sleep 1; done
 fi
 case $code in
@@ -177,7 +181,7 @@ case $code in 75 | 130 | 143)
         say "stopped; the same sbatch continues"
     elif [ "$restarts" -ge "${EMOTUNE_MAX_RESTARTS:-100}" ]; then
         say "stopped for good after $restarts restarts; the same sbatch continues"
-    elif scontrol requeue "$job"; then
+    elif scontrol requeue "$name"; then
         say "back in the queue"
     else
         say "Slurm did not take the job back; the same sbatch continues"
