@@ -123,5 +123,6 @@ def test_tasks_of_an_array_share_the_runs_of_one_folder_and_one_that_is_sent_bac
     wait_for(slurm, study, "the end of both", lambda: set(states()) <= set(ENDED), 120)
     log("it has ended, too")
     assert states() == ["COMPLETED"] * 2, output.read_text()
+    assert sorted(slurm.job(f"{job}_{task}")["Restarts"] for task in (1, 2)) == ["0", "1"]
     assert study.steps() == {(name, 0): EPOCHS * STEPS for name in BOTH}, "no run was trained twice, nor any step"
     assert study.interruptions() == {"alexnet": 1, "attention": 0}
