@@ -65,7 +65,7 @@ def test_a_study_of_videos_is_planned_trained_and_reported(clips, tmp_path, monk
 )
 def test_models_of_single_images_are_refused(clips, tmp_path, capsys, model, key):
     text = SMALL.format(data=clips, model="{name: alexnet}").replace("{train.lr: 0.01}", f"{{model: {model}}}")
-    (tmp_path / "small.yaml").write_text(text)
+    (tmp_path / "small.yaml").write_text(text.replace("ViT-B-32}", "ViT-B-32}, train.init: weights.pt"))
     assert main([str(tmp_path / "small.yaml"), "--plan", "--runs", str(tmp_path / "runs")]) == 2
     error = capsys.readouterr().err
     assert "variants.b" in error

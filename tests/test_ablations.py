@@ -99,7 +99,7 @@ def test_a_study_states_the_number_of_runs_and_the_smallest_effect_of_its_plan(s
     planned = " ".join(capsys.readouterr().out.split())
     loaded = load_study(study)
     count = len(loaded.variants) * loaded.seeds
-    assert f" {count} runs " in planned
+    assert re.search(rf"\b{count} runs\b", planned)
     assert re.search(rf"Cost: {count} runs", opening_comment(study))
     stated = re.search(r"effects of at least ([\d.]+) standard deviations", opening_comment(study))
     assert bool(stated) == ("Seeds:" in opening_comment(study))

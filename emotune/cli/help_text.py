@@ -44,11 +44,11 @@ class HelpFormatter(argparse.HelpFormatter):
 def table(rows: Mapping[str, str], width: int | None = None) -> str:
     """Rows of two columns; on a narrow terminal the second is below the first.
 
-    >>> print(table({"status": "shows how far all runs are"}, width=60))
-      status  shows how far all runs are
-    >>> print(table({"status": "shows how far all runs are"}, width=30))
+    >>> print(table({"status": "shows how far runs are"}, width=60))
+      status  shows how far runs are
+    >>> print(table({"status": "shows how far runs are"}, width=30))
       status
-          shows how far all runs are
+          shows how far runs are
 
     Args:
         rows: The text of each row by its first cell.

@@ -21,7 +21,7 @@ def test_features_do_not_depend_on_the_batch(head: object):
             assert part.stride()[1:] == one.stride()[1:]
             assert torch.equal(one[:count], part)
     with torch.no_grad():
-        assert torch.equal(HeadNetwork(built.head)(whole), built(given))
+        assert torch.equal(HeadNetwork(built)(whole), built(given))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", None])
