@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from disturbed import EPOCHS, HOLD, STEPS, Disturbed, Fault
+from disturbed import EPOCHS, STEPS, UNTIL_STOPPED, Disturbed, Fault
 from machines import CHECKOUT, until
 from same_result import require_same
 from slurm import Slurm, missing
@@ -69,7 +69,7 @@ def wait_for(slurm: Slurm, study: Disturbed, what: str, found: Callable[[], obje
 def test_a_preempted_job_of_two_nodes_loses_no_step_and_ends_with_the_result_of_an_undisturbed_study(
     slurm: Slurm, study: Disturbed, log: Callable[[str], None], tmp_path: Path
 ):
-    study.strike(Fault(HOLD, "attention", rank=0, step=2 * STEPS - 2))
+    study.strike(Fault(UNTIL_STOPPED, "attention", rank=0, step=2 * STEPS - 2))
     job = submit(slurm, study, "--nodes=2", "--cpus-per-task=1", str(SCRIPT), "few.yaml")
     output = study.folder / f"slurm-{job}.out"
     held = study.site / "struck-attention.0"
@@ -78,7 +78,6 @@ def test_a_preempted_job_of_two_nodes_loses_no_step_and_ends_with_the_result_of_
     slurm.run("sbatch", "--partition=urgent", "--nodes=2", "--output=/dev/null", "--wrap=sleep 1")
     wait_for(slurm, study, "Slurm's signal", lambda: "signal USR1" in output.read_text(), 30)
     log("another job preempts this one, and Slurm sends USR1")
-    study.go()
     wait_for(slurm, study, "another start", lambda: slurm.job(job)["Restarts"] == "1", 60)
     log("the run has written a checkpoint, the job is back in the queue")
     wait_for(slurm, study, "the end", lambda: slurm.job(job)["JobState"] in ENDED, 120)
@@ -102,7 +101,7 @@ def test_a_preempted_job_of_two_nodes_loses_no_step_and_ends_with_the_result_of_
 def test_tasks_of_an_array_share_the_runs_of_one_folder_and_one_that_is_sent_back_continues(
     slurm: Slurm, study: Disturbed, log: Callable[[str], None]
 ):
-    study.strike(Fault(HOLD, "alexnet", rank=0, step=2 * STEPS - 2))
+    study.strike(Fault(UNTIL_STOPPED, "alexnet", rank=0, step=2 * STEPS - 2))
     alone = ("--workers", "1", "--executor", "local")
     job = submit(slurm, study, "--array=1-2", "--cpus-per-task=1", str(SCRIPT), "few.yaml", *alone)
 
@@ -117,7 +116,6 @@ def test_tasks_of_an_array_share_the_runs_of_one_folder_and_one_that_is_sent_bac
     output = study.folder / f"slurm-{held}.out"
     slurm.run("scancel", "--signal=USR1", "--batch", held)
     wait_for(slurm, study, "the signal", lambda: "signal USR1" in output.read_text(), 30)
-    study.go()
     wait_for(slurm, study, "another start", lambda: slurm.job(held)["Restarts"] == "1", 60)
     log("the other task got USR1; its run has written a checkpoint, it is back in the queue")
     wait_for(slurm, study, "the end of both", lambda: set(states()) <= set(ENDED), 120)
