@@ -13,11 +13,10 @@ from rich.console import Console
 
 from emotune.api.run_study import ReportOptions, report_folder, train_and_report, write_report
 from emotune.api.tuning_stage import require_choices, tuned
-from emotune.cli.ablate_options import override, parse, reproducing_command, typed_words
+from emotune.cli.ablate_options import QUICKSTART, chosen_study, parse, reproducing_command, typed_words
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.config.ablate_command import PROGRAM, AblateCommand
-from emotune.config.load import load_study, shipped_study
-from emotune.core.errors import InputError, UnwritableError, describe_os_error, first_of, print_error
+from emotune.core.errors import TRY_AGAIN, InputError, UnwritableError, describe_os_error, first_of, print_error
 from emotune.core.sample_noun import speaking_of
 from emotune.core.storage import Folder
 from emotune.core.terminal import make_console, print_line, print_next, print_report
@@ -37,7 +36,7 @@ from emotune.execution.plan.summary import print_contrasts, print_reasons
 from emotune.execution.plan.transfer_plan import transfer_entries, transfer_lines
 from emotune.execution.plan.tuning_summary import print_stages, stage_line, tuning_entry
 from emotune.execution.prune import find_prunable, prune, summary
-from emotune.execution.run.lost_cluster import LOST, LostClusterError
+from emotune.execution.run.lost_cluster import LostClusterError
 from emotune.execution.run.session import ExecutionOptions, Session
 from emotune.execution.run.signals import INTERRUPTED, Interruption, interruption
 from emotune.report.freshness import has_model_cards
@@ -48,9 +47,6 @@ from emotune.runs.registry import Registry
 from emotune.runs.store import open_store
 
 __all__ = ["main"]
-
-QUICKSTART = "quickstart"
-"""The study that is run where none is named."""
 
 
 @exits_on_broken_pipe
@@ -77,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except LostClusterError as error:
         print_error(error_prefix("ablate"), error)
-        return LOST
+        return TRY_AGAIN
     except KeyboardInterrupt as error:
         print(
             f"\nInterrupted{f' ({error})' if str(error) else ''}. The same command goes on from here.", file=sys.stderr
@@ -180,8 +176,7 @@ def _train(
 
 def _resolve(options: argparse.Namespace, file: str | None) -> ResolvedStudy:
     """The study in a file (default: the quickstart) with what the options say instead."""
-    study = load_study(Path(file) if file else shipped_study(QUICKSTART), aa=options.aa)
-    return resolve_study(override(study, options), options.runs)
+    return resolve_study(chosen_study(options, file), options.runs)
 
 
 def _execution(options: argparse.Namespace) -> ExecutionOptions:

@@ -55,13 +55,13 @@ def _program(shell: str) -> CommandLine:
     """The whole program as one parser, which the modules otherwise share out."""
     import shtab
 
+    from emotune import predict
     from emotune.cli import export_options, program, shard_options
-    from emotune.predict import _parser as predict
 
     made = {
-        "ablate": ablate_options._run,
+        "ablate": ablate_options.command_line,
         "shard": shard_options.command_line,
-        "predict": predict,
+        "predict": predict.command_line,
         "export": export_options.command_line,
         "completion": _parser,
     }
@@ -79,9 +79,8 @@ def _program(shell: str) -> CommandLine:
 
 def _add_ablate_verbs(parser: argparse.ArgumentParser) -> None:
     """Makes the verbs of `ablate`, which it takes instead of a study, subcommands of its parser."""
-    own = (ablate_options._new, ablate_options._status, ablate_options._rerun, ablate_options._prune)
     verbs = parser.add_subparsers(dest="verb")
-    for verb, make in zip(SUBCOMMANDS, own, strict=True):
+    for verb, make in ablate_options.subcommands().items():
         inner = make()
         verbs.add_parser(verb, help=inner.description)
         verbs.choices[verb] = inner

@@ -3,25 +3,17 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-from rich.console import Console
 
 from emotune.api.export_study import export_study
-from emotune.cli.ablate_options import override
+from emotune.cli.ablate_options import chosen_study
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.cli.export_options import export_options, parse
-from emotune.config.load import load_study, shipped_study
-from emotune.core.errors import InputError, UnavailableError, describe_os_error, print_error
+from emotune.core.errors import TRY_AGAIN, InputError, UnavailableError, describe_os_error, print_error
+from emotune.core.terminal import make_console
 from emotune.core.typed_command import error_prefix
 from emotune.execution.run.signals import INTERRUPTED, interruption
 
-__all__ = ["UNAVAILABLE", "main"]
-
-QUICKSTART = "quickstart"
-"""The study that is exported where none is named."""
-UNAVAILABLE = 75
-"""The exit code where a tool cannot be reached: EX_TEMPFAIL, the same command may succeed later."""
+__all__ = ["main"]
 
 
 @exits_on_broken_pipe
@@ -45,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(
             error_prefix("export"), RuntimeError("What was exported is kept; the same command goes on from there.")
         )
-        return UNAVAILABLE
+        return TRY_AGAIN
     except OSError as error:
         reraise_broken_pipe(error)
         print_error(error_prefix("export"), OSError(describe_os_error(error)))
@@ -56,9 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    study = load_study(Path(options.study) if options.study else shipped_study(QUICKSTART), aa=options.aa)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    outcome = export_study(override(study, options), options.to, options.runs, export_options(options), console)
+    study, console = chosen_study(options, options.study), make_console()
+    outcome = export_study(study, options.to, options.runs, export_options(options), console)
     for line in (*outcome.left_out, *outcome.notes):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not options.dry_run:

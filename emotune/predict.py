@@ -28,7 +28,7 @@ from emotune.inference.inputs import SUFFIXES, find_images, unique_stems
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
 
-__all__ = ["main"]
+__all__ = ["command_line", "main"]
 
 TABLE = "predictions.csv"
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         or the output could not be written; 2: the input cannot be used; 130: interrupted; 141: the reader of the output
         has gone.
     """
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     try:
         with interruption() as stopping:
             return _predict(options, stopping)
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> CommandLine:
+def command_line() -> CommandLine:
+    """The parser of the command."""
     prog = typed_command("predict")
     shown = {
         f"{prog} runs/RUN PHOTOS": "a table with the probabilities of all classes",

@@ -3,8 +3,9 @@
 import argparse
 import math
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,13 +13,26 @@ from pydantic import ValidationError
 from emotune.cli.arguments import CommandLine, local_path, path_or_url
 from emotune.cli.help_text import HelpFormatter, examples, table
 from emotune.config.ablate_command import DEFAULT_RUNS, SUBCOMMANDS, AblateCommand
+from emotune.config.load import load_study, shipped_study
 from emotune.config.other_data import OtherData
 from emotune.config.run import RUN_ID
 from emotune.config.study import Study
 from emotune.core.errors import InputError
 from emotune.core.typed_command import typed_command
 
-__all__ = ["override", "parse", "reproducing_command", "typed_words"]
+__all__ = [
+    "QUICKSTART",
+    "chosen_study",
+    "command_line",
+    "override",
+    "parse",
+    "reproducing_command",
+    "subcommands",
+    "typed_words",
+]
+
+QUICKSTART = "quickstart"
+"""The study of a command that names none."""
 
 MINIMA = {"seeds": 1, "workers": 1, "gpus_per_worker": 0, "cache_gb": 0, "stall_minutes": 0, "wait": 0}
 """The smallest value of each numeric option; 1 stands for any positive number."""
@@ -52,7 +66,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    commands = dict(zip(SUBCOMMANDS, (_new, _status, _rerun, _prune), strict=True))
+    commands = subcommands()
     if arguments and arguments[0] in commands:
         parser = commands[arguments[0]]()
         options = parser.parse_intermixed_args(arguments[1:])
@@ -61,7 +75,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         if first and RUN_ID.fullmatch(first) and "/" not in first:  # it names a run, of the quickstart
             options.study, options.names = None, [first, *options.names]
         return options
-    parser = _run()
+    parser = command_line()
     options = parser.parse_args(arguments)
     options.command = "run"
     looks_only = "--plan" if options.plan else "--time-steps" if options.time_steps else ""
@@ -70,10 +84,25 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def subcommands() -> dict[str, Callable[[], CommandLine]]:
+    """The function that makes the parser of each of `SUBCOMMANDS`."""
+    return dict(zip(SUBCOMMANDS, (_new, _status, _rerun, _prune), strict=True))
+
+
 def typed_words(options: argparse.Namespace, without: Collection[str]) -> str:
     """The command that the user typed, without some of its flags."""
     words = shlex.join(word for word in options.words if word not in without)
     return f"{typed_command('ablate')} {words}".rstrip()
+
+
+def chosen_study(options: argparse.Namespace, file: str | None) -> Study:
+    """The study in a file (default: the quickstart) with what the options say instead.
+
+    Raises:
+        InputError: the file or an option cannot be used.
+    """
+    study = load_study(Path(file) if file else shipped_study(QUICKSTART), aa=options.aa)
+    return override(study, options)
 
 
 def override(study: Study, options: argparse.Namespace) -> Study:
@@ -126,8 +155,8 @@ def _parser(command: str, operands: str, description: str, shown: Mapping[str, s
     Args:
         command: The command's name; empty for that which trains.
         operands: The operands, as usage shows them.
-        description: What the command does.
-        shown: What each example does, by its words after the command's name.
+        description: A sentence on what the command does.
+        shown: A remark on each example, by its words after the command's name.
         before: The help between options and examples.
     """
     prog = f"{typed_command('ablate')} {command}".rstrip()
@@ -138,7 +167,8 @@ def _parser(command: str, operands: str, description: str, shown: Mapping[str, s
     )  # fmt: skip
 
 
-def _run() -> CommandLine:
+def command_line() -> CommandLine:
+    """The parser of the command that trains."""
     parser = _parser(
         "",
         "[STUDY]",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 __all__ = [
+    "TRY_AGAIN",
     "InputError",
     "UnavailableError",
     "UnwritableError",
@@ -18,6 +19,8 @@ __all__ = [
     "suggest",
 ]
 
+TRY_AGAIN = 75
+"""Exit code of a command that the same command continues later: sysexits' EX_TEMPFAIL."""
 MAX_PROBLEMS = 20
 """Problems that one message lists."""
 MIN_SIMILARITY = 0.65
@@ -33,7 +36,7 @@ class InputError(ValueError):
 class UnavailableError(RuntimeError):
     """Another program's service cannot be reached, or is in use: the same command may succeed later, and goes on then.
 
-    The message says which, and why; a command ends with code 75 (EX_TEMPFAIL).
+    The message says which, and why; a command ends with `TRY_AGAIN`.
     """
 
 

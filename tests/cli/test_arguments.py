@@ -68,7 +68,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     assert parse(["status", "~/s.yaml"]).study == parse(["prune", "~/s.yaml"]).studies[0] == f"{tmp_path}/s.yaml"
     parsed = shard_options.command_line().parse_args(["csv", "~/a.csv", "--out=~/b", "--downloads=~/c"])
     assert (parsed.table, parsed.out, parsed.downloads) == (tmp_path / "a.csv", f"{tmp_path}/b", tmp_path / "c")
-    parsed = predict._parser().parse_args(["~/run", "~/a.jpg", "--out=~/b", "--onnx=~/c"])
+    parsed = predict.command_line().parse_args(["~/run", "~/a.jpg", "--out=~/b", "--onnx=~/c"])
     assert (parsed.run, parsed.images) == (f"{tmp_path}/run", [f"{tmp_path}/a.jpg"])
     assert (parsed.out, parsed.onnx) == (tmp_path / "b", tmp_path / "c")
 

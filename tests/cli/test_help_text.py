@@ -8,13 +8,10 @@ from emotune.cli.help_text import examples, table
 
 PARSERS = {
     "emotune": program.parser,
-    "ablate": ablate_options._run,
-    "new": ablate_options._new,
-    "status": ablate_options._status,
-    "rerun": ablate_options._rerun,
-    "prune": ablate_options._prune,
+    "ablate": ablate_options.command_line,
+    **ablate_options.subcommands(),
     "shard": shard_options.command_line,
-    "predict": predict._parser,
+    "predict": predict.command_line,
     "export": export_options.command_line,
 }
 

@@ -13,14 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from emotune.core.errors import InputError, print_error
+from emotune.core.errors import TRY_AGAIN, InputError, print_error
 from emotune.core.process_tree import descendants, kill_and_wait
 from emotune.core.typed_command import error_prefix
 
-__all__ = ["LOST", "LostClusterError", "is_reachable", "watch_head"]
+__all__ = ["LostClusterError", "is_reachable", "watch_head"]
 
-LOST = 75
-"""Exit code of a command that lost its cluster: sysexits' EX_TEMPFAIL, "try again"."""
 LOOK_EVERY_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_SHARE = 0.5
@@ -76,7 +74,7 @@ def watch_head(address: str, *, local: bool, on_exit: Callable[[], None] = lambd
                 sys.stderr.flush()
                 kill_and_wait(descendants(os.getpid()) if local else [])
                 on_exit()
-                os._exit(LOST)
+                os._exit(TRY_AGAIN)
 
     thread = threading.Thread(target=watch, name="lost-cluster", daemon=True)
     thread.start()

@@ -20,7 +20,7 @@ import pytest
 from disturbed import EPOCHS, HOLD, STEPS, Command, Disturbed, Ended, Fault, alike, alive
 from same_result import require_same
 
-from emotune.execution.run.lost_cluster import LOST
+from emotune.core.errors import TRY_AGAIN
 
 pytestmark = pytest.mark.slow
 
@@ -170,7 +170,7 @@ def test_a_lost_cluster_ends_the_command_with_exit_code_75_and_the_same_command_
         longer.struck("last")
         os.kill(nodes.gcs, signal.SIGKILL)
         lost = command.end()
-        assert lost.code == LOST == 75, lost
+        assert lost.code == TRY_AGAIN == 75, lost
         assert "same command" in lost.err.splitlines()[-1], lost.err
         assert "Traceback" not in lost.err and len(lost.err.splitlines()) < 5, lost.err
         nodes.command.kill_all()

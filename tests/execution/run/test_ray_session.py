@@ -11,9 +11,9 @@ import pytest
 import ray
 
 from emotune.config.resources import Resources
-from emotune.core.errors import InputError
+from emotune.core.errors import TRY_AGAIN, InputError
 from emotune.execution.run import ray_session
-from emotune.execution.run.lost_cluster import LOST, LostClusterError, is_reachable
+from emotune.execution.run.lost_cluster import LostClusterError, is_reachable
 
 LATE = "The current node timed out during startup. This could happen because some of the raylet failed to startup"
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -96,7 +96,7 @@ def test_a_head_that_is_gone_ends_the_process_with_exit_code_75_and_one_line():
     ) as process:  # fmt: skip
         assert process.stdout.readline() == "there\n"
         listener.close()
-        assert process.wait(60) == LOST
+        assert process.wait(60) == TRY_AGAIN
         (line,) = process.stderr.read().splitlines()
     assert not is_reachable(address)
     assert address in line
