@@ -18,7 +18,7 @@ def _sections(text: str) -> tuple[griffe.DocstringSection, ...]:
 
 
 def attributes(kind: type) -> dict[str, str]:
-    """What the docstrings of a class and of its bases say about its attributes."""
+    """The texts of the docstrings of a class and of its bases on its attributes."""
     texts: dict[str, str] = {}
     for one in reversed(kind.__mro__):
         if one is object or "__doc__" not in vars(one) or not one.__doc__:

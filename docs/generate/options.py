@@ -60,7 +60,7 @@ def table(kind: type) -> str:
 
 
 def _values(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """What a JSON schema allows, in words."""
+    """The values that a JSON schema allows, in words."""
     if "$ref" in schema:
         return _of_options(schema["$ref"], known)
     if several := schema.get("anyOf") or schema.get("oneOf"):
@@ -76,7 +76,7 @@ def _values(schema: Mapping[str, Any], known: Mapping[str, Any]) -> str:
 
 
 def _of_options(reference: str, known: Mapping[str, Any]) -> str:
-    """What stands for a dataclass: the name that chooses it, the place of the user's own code, or a mapping."""
+    """The ways to write a dataclass: the name that chooses it, the place of the user's own code, or a mapping."""
     properties = known[reference.rsplit("/", 1)[1]].get("properties", {})
     if name := properties.get("name", {}).get("const"):
         return f"`{name}`"

@@ -66,7 +66,7 @@ class ExportOutcome:
         written: The runs that were new, or whose record, results or files had changed.
         unchanged: The runs that were there already.
         left_out: A line for each state of runs that are not exported, because they are not finished or damaged.
-        notes: What else was left out or is to be done next.
+        notes: Lines on files that were left out, and on what is to be done next.
         damaged: The number of finished runs whose files are damaged.
     """
 
@@ -134,7 +134,7 @@ def export_study(
 def _content(
     study: Study | str | Path, to: Tool, runs: str | Path, options: ExportOptions
 ) -> tuple["StudyContent", list[str]]:
-    """What is exported, and notes on what is not."""
+    """The content of an export, and notes on the rest."""
     from emotune.api.tuning_stage import require_choices
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.exporters.content import gather

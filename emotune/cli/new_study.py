@@ -32,7 +32,7 @@ Changes = tuple[str, str]
 
 @dataclass(frozen=True)
 class Design:
-    """What a study of one kind of data compares.
+    """The comparison that a new study makes on one kind of data.
 
     Attributes:
         question: The question.

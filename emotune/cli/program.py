@@ -24,7 +24,7 @@ VERBS = {
 
 
 def verbs() -> dict[str, str]:
-    """What each verb of this installation does."""
+    """A line on each verb of this installation."""
     return {verb: text for verb, text in VERBS.items() if find_spec(f"emotune.{verb}") is not None}
 
 

@@ -68,7 +68,7 @@ class StudyFile:
         factors: The levels of each factor: the options of each level, or the names of the variants that have it.
         references: Further variants that all others are compared with, without a verdict.
         test_on: Other data sets on which the finished runs are tested, too (`OtherData`).
-        task: What is predicted. Default: the target of the data sets.
+        task: The kind of prediction. Default: the target of the data sets.
         tune: The options that are chosen for each variant by validation, before its runs.
         parts: The parts of a model by name, each with its options, for ``ablate``.
         ablate: How ``parts`` become variants: ``leave_one_out``, ``add_one_in``, or both.

@@ -16,7 +16,7 @@ _WORD = re.compile(r"\b(?:([Aa])n )?([Ii])mage(s?)\b(?!-)")
 
 
 def noun_of(frames: Collection[int]) -> str:
-    """What is said of the samples of data sets: *image*, *clip*, or, of data sets of both, *sample*.
+    """The noun for the samples of data sets: *image*, *clip*, or, of data sets of both, *sample*.
 
     Args:
         frames: The number of frames of each data set's samples; 1 for images.

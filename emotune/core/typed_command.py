@@ -30,5 +30,5 @@ def typed_command(verb: str) -> str:
 
 
 def error_prefix(verb: str) -> str:
-    """What a command's messages on stderr begin with: ``emotune ablate`` or ``emotune.ablate``, as it was started."""
+    """The beginning of a command's messages on stderr: ``emotune ablate`` or ``emotune.ablate``, as it was started."""
     return typed_command(verb).removeprefix("python -m ")

@@ -1,4 +1,4 @@
-"""What is exported of a study: its finished runs with parameters, curves, results and files, and the study itself."""
+"""The content of an export: a study and its finished runs, with parameters, curves, results and files."""
 
 import hashlib
 import json
@@ -97,7 +97,7 @@ class StudyContent:
     Attributes:
         name: The study's name.
         question: Its question.
-        tags: What it declares, and the verdicts, by name.
+        tags: Its declarations and verdicts, by name.
         metrics: ``variant/<data set>/<variant>/<metric>/mean``, ``low`` and ``high``, and the same of every contrast.
         files: Its files: the study, and those of its report.
         runs: Its finished runs, in the study's order.
@@ -120,7 +120,7 @@ class StudyContent:
         return _digest([FORMAT, self.name, self.tags, self.metrics, [f.identity for f in self.files]])
 
     def left_out_lines(self) -> list[str]:
-        """What is not exported, a line for each state: ``left out: 2 failed: alexnet-scenes-s0-…, …``."""
+        """A line for each state of runs that are not exported: ``left out: 2 failed: alexnet-scenes-s0-…, …``."""
         lines = []
         for state in dict.fromkeys(one.state for one in self.left_out):
             ones = [one for one in self.left_out if one.state == state]

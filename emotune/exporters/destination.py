@@ -1,4 +1,4 @@
-"""What every destination of an export has in common: what it is asked, its errors, its lock, and no secrets."""
+"""The protocol of all destinations of an export, their lock, and messages without secrets."""
 
 import contextlib
 import hashlib
@@ -96,7 +96,7 @@ def one_writer(destination: str) -> Iterator[None]:
     """A context in which no other export of this machine writes to the same destination.
 
     Args:
-        destination: What identifies it: a folder, or an address with the name of the project. Only a digest is written.
+        destination: Its identity: a folder, or an address with the name of the project. Only a digest is written.
 
     Raises:
         UnavailableError: another export is writing there.

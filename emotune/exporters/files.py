@@ -20,7 +20,7 @@ __all__ = ["ExportedFile", "StudyFiles", "run_files", "study_files", "write_file
 
 PAGE, OVERLAYS = "index.html", "overlays-"
 PHOTOGRAPHS = re.compile(rb"data:image/(jpeg|webp)|figure-overlays-")
-"""What a page has that shows photographs: its other pictures are drawings."""
+"""The marks of a page that shows photographs: its other pictures are drawings."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ExportedFile:
 
     @property
     def identity(self) -> tuple[str, int, str]:
-        """What tells another file or content."""
+        """Name, size and digest: one of them differs if the file or its content is another."""
         return self.name, self.size, self.digest
 
 
@@ -52,7 +52,7 @@ class StudyFiles:
 
     Attributes:
         files: The files.
-        notes: What is not among them, and why, a line each.
+        notes: Files that are not among them, with the reason, a line each.
     """
 
     files: Sequence[ExportedFile]

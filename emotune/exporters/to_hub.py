@@ -24,7 +24,7 @@ LEDGER, CARD, RUNS, REPORT = ".emotune-export.json", "README.md", "runs", "repor
 
 
 class Ledger(TypedDict):
-    """What the folder has: the study's name, the fingerprint of each run that is whole, and the study's own files."""
+    """The content of the folder: the study's name, the fingerprint of each whole run, and the study's own files."""
 
     study: str
     runs: dict[str, str]

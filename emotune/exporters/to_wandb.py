@@ -38,7 +38,7 @@ UPLOADED = ".wandb.synced"
 
 
 class Entry(TypedDict):
-    """What the ledger says of a run: its fingerprint, its id in W&B, and whether it was uploaded."""
+    """The entry of a run in the ledger: its fingerprint, its id in W&B, and whether it was uploaded."""
 
     fingerprint: str
     id: str

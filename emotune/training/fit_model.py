@@ -28,7 +28,7 @@ class Fit:
 
     Attributes:
         model: The baseline.
-        fitted: What the run's record tells of it.
+        fitted: The entry on it in the run's record.
         train: The answers to the training images, float32 (N, K).
         val: The answers to the validation images, (M, K).
         fit_s: The seconds that fitting and answering took when it was done.

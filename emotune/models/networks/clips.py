@@ -122,7 +122,7 @@ def see_clips(network: nn.Module, config: NetworkConfig) -> nn.Module:
 
 
 def frame_pooling(network: nn.Module) -> FramePooling | None:
-    """What makes one of a network's frames' logits; None for a network of images."""
+    """The module that makes one of the logits of a network's frames; None for a network of images."""
     pooling = getattr(network, FRAMES_LAYER, None)
     return pooling if isinstance(pooling, FramePooling) else None
 
