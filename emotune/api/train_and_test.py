@@ -35,6 +35,7 @@ def train_and_test(
         The last plan, and a line for each finished run that could not be tested on other data sets, which says why.
     """
     from emotune.api.growing_report import growing_reports
+    from emotune.execution.plan.auto_precision import require_one_decision
     from emotune.execution.plan.transfer_plan import transfer_plan
     from emotune.execution.run.session import Session
     from emotune.report.freshness import claim_folder
@@ -51,6 +52,7 @@ def train_and_test(
         Session(resolved, options, console, stopping, followers) as session,
         contextlib.ExitStack() as reports,  # they end before the session, which kills what this process has started
     ):
+        require_one_decision(resolved.study, resolved.store)
         for report in followers:
             reports.enter_context(report)
         if is_training:

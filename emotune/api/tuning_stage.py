@@ -36,6 +36,7 @@ def tuned(
         InputError: something that training needs is missing or cannot be used; nothing was spent.
         KeyboardInterrupt: Ctrl-C was pressed; the same call continues the study.
     """
+    from emotune.execution.plan.auto_precision import require_one_decision
     from emotune.execution.plan.resolved_study import resolve_study
     from emotune.execution.plan.tuning_summary import stage_line
     from emotune.execution.run.session import Session
@@ -48,6 +49,7 @@ def tuned(
             allowed = [run.id for run in stage.runs] if ids is None else ids
             if any(run.id in allowed for run in plan.to_do):
                 with Registry(stage.store).in_use(stage.study, stage.runs):
+                    require_one_decision(stage.study, stage.store)
                     if not session.is_prepared:  # later rungs have the networks of the first one
                         check_before_training(stage, plan, options, None, console)
                         session.prepare(plan.may_train)

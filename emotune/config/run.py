@@ -178,6 +178,12 @@ class RunConfig:
         return self
 
     @model_validator(mode="after")
+    def _precision_is_decided(self) -> "RunConfig":
+        if self.train.precision == "auto":
+            raise ValueError("train.precision auto is decided for a whole study; give a run float32, tf32 or bf16")
+        return self
+
+    @model_validator(mode="after")
     def _tuning_tests_nothing(self) -> "RunConfig":
         if self.tuning and self.test_curve:
             raise ValueError("a tuning run has no test phase, and so no test_curve")

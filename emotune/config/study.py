@@ -1,9 +1,11 @@
 """A study: a question, the variants that are compared, and the contrasts declared before anything is trained."""
 
+import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Literal
 
 from emotune.config.contrast import Contrast, parse_contrasts, with_implied
 from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
@@ -93,6 +95,7 @@ class Study:
     test_on: tuple[OtherData, ...]
     task: Target | None
     tune: Tuning | None
+    auto_precision: Literal["float32", "bf16"] | None = field(init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -145,7 +148,7 @@ class Study:
             "contrasts": parsed, "metric": metric or Metric(), "resources": resources or Resources(), "aa": aa_name,
             "file": file, "factors": layout, "looks": tuple(looks), "references": tuple(references),
             "test_on": tuple(OtherData(data=one) if isinstance(one, str) else one for one in others),
-            "task": task, "tune": tune,
+            "task": task, "tune": tune, "auto_precision": None,
         }  # fmt: skip
         for key, value in values.items():
             object.__setattr__(self, key, value)
@@ -165,6 +168,22 @@ class Study:
     def networks(self) -> dict[str, ModelConfig]:
         """The models that are networks, by variant."""
         return {name: model for name, (model, _) in self.variants.items() if isinstance(model, NetworkConfig)}
+
+    @property
+    def awaits_precision(self) -> bool:
+        """Whether the ``train.precision`` of a variant is *auto* and not decided yet."""
+        return any(train.precision == "auto" for _, train in self.variants.values())
+
+    def with_auto_precision(self, precision: Literal["float32", "bf16"]) -> "Study":
+        """The study with a precision in the place of *auto*; its text is the same."""
+        decided = copy.copy(self)
+        variants = {
+            name: (model, replace(train, precision=precision) if train.precision == "auto" else train)
+            for name, (model, train) in self.variants.items()
+        }
+        object.__setattr__(decided, "variants", variants)
+        object.__setattr__(decided, "auto_precision", precision)
+        return decided
 
     def runs(
         self,

@@ -120,7 +120,9 @@ class TrainConfig:
         test_crops: The number of crops of a test image whose softmax outputs are averaged: 1, the centre; 5, also the
             corners; 10, also their mirror images (KSH12, section 4.1). Validation uses the centre.
         precision: The precision of convolutions and matrix products: *float32*; *tf32*, with 10 bits of mantissa, on
-            GPUs only; or *bf16*, bfloat16 with weights and updates in float32.
+            GPUs only; or *bf16*, bfloat16 with weights and updates in float32. *auto* is *bf16* if the machine that
+            first trains a run of the study multiplies bfloat16 natively, and *float32* if not; it is decided once for
+            all of the study's runs and machines, see `emotune.execution.plan.auto_precision`.
         init: The initial weights: *scratch*, random; *imagenet*, trained on ImageNet by others; or the path of a file
             of weights or of a finished run's directory; see `emotune.models.weights.resolve`.
         head_lr_multiplier: A factor for the learning rate of those parameters that the initial weights do not contain.
@@ -167,7 +169,7 @@ class TrainConfig:
     label_smoothing: Fraction = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     test_crops: Annotated[Literal[1, 5, 10], BeforeValidator(reject_bool)] = 1
-    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    precision: Literal["auto", "float32", "tf32", "bf16"] = "float32"
     init: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = "scratch"
     head_lr_multiplier: Positive = 1.0
     layer_decay: Annotated[Number, Field(gt=0, le=1)] = 1.0

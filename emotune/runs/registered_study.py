@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from emotune.config.run import RUN_ID, RunConfig
 from emotune.config.study import Study
@@ -66,6 +66,7 @@ class StudyFile(TypedDict):
     runs: list[dict[str, Any]]
     initial_weights_from: list[str]
     looks: list[int]
+    auto_precision: Literal["float32", "bf16"] | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class RegisteredStudy:
         runs: Its runs.
         initial_weights_from: The ids of the runs whose weights its runs begin with.
         looks: The numbers of seeds at which it is judged; none for a fixed number of seeds.
+        auto_precision: The precision that ``train.precision: auto`` means in its runs; None if no variant has that.
     """
 
     entry: str
@@ -93,6 +95,7 @@ class RegisteredStudy:
     runs: tuple[NamedRun, ...]
     initial_weights_from: tuple[str, ...]
     looks: tuple[int, ...] = ()
+    auto_precision: Literal["float32", "bf16"] | None = None
 
     @property
     def refers_to(self) -> frozenset[str]:
@@ -115,6 +118,7 @@ class RegisteredStudy:
         return RegisteredStudy(
             entry, str(value["study"]), origin, float(value["time"]), str(value["when"]), str(value["source"]), runs,
             tuple(map(str, value["initial_weights_from"])), tuple(value.get("looks", ())),
+            value.get("auto_precision"),
         )  # fmt: skip
 
 
@@ -134,6 +138,7 @@ def study_file(study: Study, runs: Sequence[RunConfig]) -> StudyFile:
         "runs": [asdict(NamedRun.of(run)) for run in runs],
         "initial_weights_from": sorted(initial_weights_from(runs)),
         "looks": list(study.looks),
+        "auto_precision": study.auto_precision,
     }
 
 

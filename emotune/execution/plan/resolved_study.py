@@ -21,6 +21,7 @@ from emotune.data.datasets.location import is_ready, manifest_of
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.datasets.resolve_tests import resolve_tests
 from emotune.execution.plan.adaptive import restrict_to_looks
+from emotune.execution.plan.auto_precision import AutoPrecision, decide_precision
 from emotune.execution.plan.plan import Plan, make_plan
 from emotune.models.backbones.catalogue import resolve_inputs
 from emotune.models.weights.resolve import resolve_weights
@@ -46,6 +47,7 @@ class ResolvedStudy:
         declared: The runs with the options that the study declares, which are other ones only if it tunes.
         tuning: The tuning as of the moment at which the study was resolved; None: the study does not tune.
         is_tuning: Whether this is the first stage, see `first_stage`.
+        auto_precision: What ``train.precision: auto`` means in its runs; None: no variant has that.
     """
 
     study: Study
@@ -56,6 +58,7 @@ class ResolvedStudy:
     declared: tuple[RunConfig, ...] = ()
     tuning: TuningStage | None = None
     is_tuning: bool = False
+    auto_precision: AutoPrecision | None = None
 
     @property
     def awaits_tuning(self) -> bool:
@@ -100,7 +103,9 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
         InputError: a data set, weights or a backbone cannot be used, the metric or the names of a model's prompts do
             not fit the classes, a loss or targets do not, or ``runs`` is a file.
     """
-    study = study if isinstance(study, Study) else load_study(Path(study))
+    study, store = study if isinstance(study, Study) else load_study(Path(study)), open_store(runs)
+    if (auto := decide_precision(study, store)) is not None:
+        study = study.with_auto_precision(auto.precision)
     datasets = resolve_datasets(study.datasets, study.task)
     for one in datasets:
         study.metric.check_task(one.name, one.task, one.dimensions)
@@ -130,13 +135,12 @@ def resolve_study(study: Study | str | Path, runs: str | Path) -> ResolvedStudy:
     tests = resolve_tests(study.test_on, datasets)
     for test in tests:
         study.metric.check_classes(test.name, test.labels.classes)
-    store = open_store(runs)
     _check_tuned_by(study, datasets)
     if study.tune is None:
-        return ResolvedStudy(study, datasets, planned, store, tests, planned)
+        return ResolvedStudy(study, datasets, planned, store, tests, planned, auto_precision=auto)
     stage = make_stage(study, planned, store)
     chosen = with_choices(study, planned, stage.chosen) if stage.is_over else ()
-    return ResolvedStudy(study, datasets, chosen, store, tests, planned, stage)
+    return ResolvedStudy(study, datasets, chosen, store, tests, planned, stage, auto_precision=auto)
 
 
 def _check_tuned_by(study: Study, datasets: Sequence[DatasetRef]) -> None:

@@ -14,7 +14,7 @@ from emotune.config.study import Study
 from emotune.config.tuned_options import is_tuned
 from emotune.config.tuning import Tuning, setting_text
 from emotune.config.tuning_runs import study_rungs
-from emotune.core.terminal import print_table
+from emotune.core.terminal import print_line, print_table
 from emotune.core.text import listed
 from emotune.execution.plan.plan import Durations, Plan, estimate
 from emotune.execution.plan.resolved_study import ResolvedStudy
@@ -133,6 +133,8 @@ def print_stages(
         from_steps: The durations of the plan's runs that were estimated from a few steps.
     """
     study, stage = resolved.study, resolved.tuning
+    if resolved.auto_precision is not None:
+        print_line(console, str(resolved.auto_precision))
     if stage is None:
         print_plan(console, study, resolved.datasets, plan, executor, from_steps)
         return
