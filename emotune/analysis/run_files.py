@@ -22,7 +22,7 @@ from emotune.runs.predictions import LOGIT_PREFIX, PREDICTED_PREFIX, SD_PREFIX, 
 __all__ = ["EPOCH_COLUMNS", "curve_table", "read_attention", "read_curve", "read_predictions"]
 
 EPOCH_COLUMNS = ["epoch", "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "train_s_so_far",
-                 "test_accuracy", "attention_entropy", "val_ccc"]  # fmt: skip
+                 "test_accuracy", "attention_entropy", "val_ccc", "val_score"]  # fmt: skip
 
 
 def read_curve(folder: Folder) -> list[dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from emotune.config.metric import Select
+from emotune.config.epoch_selection import Select
 from emotune.config.model import ModelConfig
 from emotune.config.train import TrainConfig
 

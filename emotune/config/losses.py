@@ -72,7 +72,7 @@ class JcdlLoss:
 class EmdLoss:
     """The earth mover's distance of the softmax from the target on a wheel of emotions, in steps.
 
-    Neighbours are one step apart; see `emotune.analysis.distribution_measures.emd_circle` for the formula.
+    Neighbours are one step apart; see `emotune.runs.distribution_measures.emd_circle` for the formula.
 
     Attributes:
         wheel: The classes around the circle. None: the wheel of the data set's label space, as

@@ -6,8 +6,7 @@ emotune's are computed in `emotune.analysis.metrics`, the user's in `emotune.ana
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
+from emotune.config.epoch_selection import Select
 from emotune.config.labels import has_polarity, no_polarity, wheel_of
 from emotune.config.metric_scales import ALL_SCALES, MEASURED, SCALES, TASK_METRICS, MetricName, task_of, unfit
 from emotune.config.scale import Scale
@@ -30,23 +30,7 @@ from emotune.config.types import FORBID_UNKNOWN_KEYS, FrozenDict, Number, Positi
 from emotune.config.user_code import UserCode, add_source
 from emotune.core.errors import InputError
 
-__all__ = ["SCALES", "SELECTIONS", "Metric", "MetricCode", "MetricName", "Select", "selection_text"]
-
-Select = Literal["last", "best_val"]
-SELECTIONS = MappingProxyType({"last": "last epoch", "best_val": "best validation accuracy"})
-"""The rules that choose the epoch whose network is tested, in words; of *dimensions*, the accuracy is the CCC."""
-
-
-def selection_text(select: Select, patience: int | None = None) -> str:
-    """The rule that chose the tested epoch, in words.
-
-    Args:
-        select: The rule.
-        patience: The number of epochs without a better one after which training ended; None: it did not end early.
-    """
-    early = f", until {patience} epochs bring no better one" if patience else ""
-    return f"{SELECTIONS[select]}{early}"
-
+__all__ = ["SCALES", "Metric", "MetricCode", "MetricName"]
 
 MIN_POINTS = 0.05
 """Smaller effects in percentage points are rejected: they were probably meant as a share of 1.
@@ -176,8 +160,9 @@ class Metric:
         higher_is_better: Whether its higher values are better.
         bounds: The lowest and the highest possible value, to which intervals are truncated; None for an end that has
             no bound. Default: 0 and 100 for ``%``, else no bounds.
-        select: The epoch whose network is tested: the *last* one, or the one with the highest validation accuracy, the
-            earliest of equal ones (*best_val*).
+        select: The epoch whose network is tested: the *last* one, or the one that is best on the validation images, the
+            earliest of equal ones (*best_val*): of classes by the accuracy, of distributions and dimensions by this
+            metric, see `emotune.config.epoch_selection`.
         test_curve: Whether the test accuracy is logged after every epoch, as in the thesis, which reports the highest
             of these accuracies. That number is optimistic and is shown only beside the other one.
         min_effect: The smallest difference that matters, in the metric's unit. Default: one point; metrics that are not

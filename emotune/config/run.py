@@ -16,8 +16,9 @@ from pydantic.dataclasses import dataclass
 
 from emotune.config.backbone import BackboneCode, BackboneConfig
 from emotune.config.division import Division
+from emotune.config.epoch_selection import Select
 from emotune.config.input_spec import InputSpec
-from emotune.config.metric import Select
+from emotune.config.metric_scales import MetricName
 from emotune.config.model import CodeConfig, LogisticConfig, ModelConfig, own_code
 from emotune.config.target import Dimension, Target
 from emotune.config.train import TrainConfig
@@ -153,6 +154,7 @@ class RunConfig:
         weights: The initial weights; None if ``train.init`` is *scratch*.
         input: How the network sees an image: what ``model.input`` and the backbone's own configuration result in.
         select: The rule that chooses the tested epoch, see `emotune.config.metric.Metric`.
+        select_by: The metric that tells the best epoch; None: accuracy or CCC, see `emotune.config.epoch_selection`.
         test_curve: Whether test accuracies are logged after every epoch, see `emotune.config.metric.Metric`.
         replicate: A number that changes the initial weights and dropout masks; 1 is the A/A variant's.
         tuning: Whether the run serves to choose options by validation. It has no test phase: it never opens the test
@@ -167,6 +169,7 @@ class RunConfig:
     weights: WeightsRef | None = None
     input: InputSpec = InputSpec()
     select: Select = "last"
+    select_by: MetricName | None = None
     test_curve: bool = False
     replicate: Annotated[int, Field(ge=0)] = 0
     tuning: bool = False
@@ -205,7 +208,7 @@ class RunConfig:
             identity["weights"] = self.weights.digest
         if self.input != InputSpec():
             identity["input"] = _identity(self.input)
-        options = ("select", "test_curve", "replicate", "tuning")
+        options = ("select", "select_by", "test_curve", "replicate", "tuning")
         identity |= {key: value for key, value in difference_to_defaults(self).items() if key in options}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
         return f"{run_stem(model_label(self.model), self.dataset.name, self.seed, tuning=self.tuning)}-{digest}"

@@ -10,6 +10,7 @@ from typing import Literal
 from emotune.config.contrast import Contrast, parse_contrasts, with_implied
 from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
 from emotune.config.early_stopping import patience_problems
+from emotune.config.epoch_selection import select_by
 from emotune.config.head_training import head_training_problems
 from emotune.config.input_spec import InputSpec
 from emotune.config.metric import Metric
@@ -204,11 +205,13 @@ class Study:
             InputError: two variants are the same because their initial weights are the same file.
         """
         initial, seen = weights or {}, inputs or {}
-        planned = partial(RunConfig, select=self.metric.select, test_curve=self.metric.test_curve)
+        select, metric = self.metric.select, self.metric.name
+        planned = partial(RunConfig, select=select, test_curve=self.metric.test_curve)
         runs = tuple(
             planned(
                 variant=variant, dataset=dataset, seed=seed, model=model, train=train, weights=initial.get(declared),
                 input=seen.get(declared, InputSpec()).of(dataset.frames), replicate=int(variant == self.aa),
+                select_by=select_by(select, metric, dataset.task) if isinstance(model, NetworkConfig) else None,
             )
             for seed in range(self.seeds)
             for dataset in datasets

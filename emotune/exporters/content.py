@@ -31,6 +31,7 @@ CURVES = {
     "val_loss": "val/loss",
     "val_accuracy": "val/accuracy",
     "val_ccc": "val/ccc",
+    "val_score": "val/score",
     "test_accuracy": "test_by_epoch/accuracy",
     "attention_entropy": "val/attention_entropy",
 }

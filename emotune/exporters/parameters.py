@@ -29,7 +29,7 @@ def parameters(run: RunConfig) -> dict[str, Value]:
         "task": run.dataset.task,
         "metric.select": run.select,
         "replicate": run.replicate,
-    }
+    } | ({"metric.select_by": run.select_by} if run.select_by else {})
     weights = {"weights.digest": run.weights.digest} if run.weights else {}
     return {key: _plain(without_folders(value)) for key, value in (others | of_model | of_train | weights).items()}
 

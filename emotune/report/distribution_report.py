@@ -8,7 +8,6 @@ from statistics import fmean
 from typing import Any
 
 from emotune.analysis.distribution_diagnostics import worst_images
-from emotune.analysis.distribution_measures import KL_FLOOR
 from emotune.analysis.distribution_metrics import distribution_metrics
 from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
 from emotune.config.labels import WHEELS, has_polarity, no_polarity
@@ -21,6 +20,7 @@ from emotune.data.read.thumbnails import thumbnails
 from emotune.report.columns import Column, Table, dataset_column, heading
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.results import StudyResults
+from emotune.runs.distribution_measures import KL_FLOOR
 
 __all__ = [
     "WorstImage",

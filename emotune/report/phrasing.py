@@ -9,7 +9,9 @@ from emotune.analysis.prior import PriorPredictor
 from emotune.analysis.seeds import Comparison, Summary, Unit
 from emotune.analysis.sensitivity import OtherAnalyses
 from emotune.analysis.verdict import ALPHA, Verdict, judge
+from emotune.config.epoch_selection import score_in_words, select_by
 from emotune.config.metric import Metric
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.scale import ROUNDING, Scale
 from emotune.core.sample_noun import worded
 from emotune.core.text import listed
@@ -30,10 +32,6 @@ __all__ = [
     "verdict_sentences",
 ]
 
-SELECTION_RULES = {
-    "last": "the last epoch",
-    "best_val": "the epoch with the highest validation accuracy (the earliest if several are equal)",
-}
 DASH = "–"
 JOINT = "joint 95 % interval"
 
@@ -239,8 +237,12 @@ def selection_rule(metric: Metric, patience: Mapping[str, int] = MappingProxyTyp
         metric: The study's metric.
         patience: The number of epochs without a better one after which training ends, of the variants that end early.
     """
-    rule = SELECTION_RULES[metric.select]
-    rule = rule.replace("accuracy", "CCC") if metric.task == "dimensions" else rule
+    rule = "the last epoch"
+    if metric.select == "best_val":
+        by = select_by(metric.select, metric.name, metric.task)
+        extreme = "highest" if by is None or ALL_SCALES[by].higher_is_better else "lowest"
+        score = score_in_words(by, metric.task)
+        rule = f"the epoch with the {extreme} validation {score} (the earliest if several are equal)"
     if not patience:
         return rule
     numbers = " or ".join(map(str, sorted(set(patience.values()))))

@@ -22,7 +22,7 @@ class Provenance:
         hardware: The number of runs on each kind of machine.
         numerics: The number of runs with each setting of precision and threads.
         initialisation: The number of runs with each initialisation.
-        selection_rules: The number of runs with each rule of model selection.
+        selection_rules: The number of runs with each rule of model selection; without models that have no epochs.
         diffs: Uncommitted changes to the code, by the first eight digits of their hash.
         interruptions: The number of times that runs were interrupted and resumed.
     """
@@ -67,7 +67,11 @@ def provenance(records: Records) -> Provenance:
         hardware=_count(map(_machine, finished)),
         numerics=_count(_numerics_text(record.get("numerics", {})) for record in finished),
         initialisation=_count(_initialisation_text(record.get("initialisation", {})) for record in finished),
-        selection_rules=_count(record.get("selection", "last epoch") for record in finished),
+        selection_rules=_count(
+            record.get("selection", "last epoch")
+            for record in finished
+            if record.get("last_epoch", {}).get("lr", 0) is not None
+        ),
         diffs=_diffs(records),
         interruptions=sum(record["interruptions"] for record in finished),
     )

@@ -33,6 +33,8 @@ class EpochMetrics(TypedDict):
         val_accuracy: The validation accuracy, per cent.
         val_ccc: If dimensions are predicted, in the place of accuracies: the mean concordance correlation of the
             validation images.
+        val_score: The value for the validation images of the metric that tells the best epoch, where that is neither
+            the accuracy nor the CCC; missing if it is undefined.
         test_accuracy: The test accuracy, per cent; only where the metric's ``test_curve`` asks for it.
         attention_entropy: The mean entropy of the attention weights; only for networks with attention.
         train_s_so_far: The seconds that the run has spent in training steps.
@@ -45,6 +47,7 @@ class EpochMetrics(TypedDict):
     val_loss: float
     val_accuracy: NotRequired[float]
     val_ccc: NotRequired[float]
+    val_score: NotRequired[float]
     test_accuracy: NotRequired[float]
     attention_entropy: NotRequired[float]
     train_s_so_far: float

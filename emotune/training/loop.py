@@ -39,6 +39,7 @@ from emotune.training.selection import is_over, selected_epoch
 from emotune.training.setup import InterruptedRunError, RunSession, leased, load_or_init, split_opener
 from emotune.training.step import TrainState, take_step
 from emotune.training.tasks import task_of
+from emotune.training.validation_score import validation_score
 
 __all__ = ["CHECKPOINT_EVERY_S", "DivergedError", "InterruptedRunError", "train"]
 
@@ -288,6 +289,8 @@ def _epoch_metrics(progress: Progress, run: RunConfig, images: int, val: Split, 
         train=(progress.loss_sum / progress.seen, 100 * progress.correct / progress.seen),
         val=(val.targets, outputs), train_s=progress.train_s,
     )  # fmt: skip
+    if run.select_by and math.isfinite(score := validation_score(run.select_by, val, outputs.logits)):
+        metrics["val_score"] = score
     entropy = outputs.attention_entropy
     if entropy is not None:
         metrics["attention_entropy"] = entropy

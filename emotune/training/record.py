@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from emotune.config.metric import selection_text
+from emotune.config.epoch_selection import score_in_words, selection_text
 from emotune.config.run import RunConfig
 from emotune.config.train import Order
 from emotune.core.storage import Folder
@@ -87,9 +87,7 @@ def make_record(
         "model": run.model.name,
         "dataset": run.dataset.name,
         "seed": run.seed,
-        "selection": selection_text(run.select, run.train.patience).replace(
-            "accuracy", task.score.replace("ccc", "CCC")
-        ),
+        "selection": selection_text(run.select, run.train.patience, score_in_words(run.select_by, run.dataset.task)),
         "selected_epoch": selected,
         "last_epoch": progress.history[-1],
         "parameters": costs.parameters,

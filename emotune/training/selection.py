@@ -1,14 +1,17 @@
 """Selecting the epoch whose network is tested: the last one, or the best on the validation images.
 
-That is the one with the highest accuracy, or of predicted dimensions, with the highest CCC.
+That is the one with the highest accuracy, of predicted dimensions the one with the highest CCC; or the best one by the
+run's ``select_by``, see `emotune.config.epoch_selection`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.run import RunConfig
 from emotune.runs.record import EpochMetrics
 
@@ -19,7 +22,7 @@ def selected_epoch(run: RunConfig, history: Sequence[EpochMetrics]) -> int:
     """The number, from 1, of the epoch whose network is tested if none follows; the first of equally good ones."""
     if run.select == "last":
         return history[-1]["epoch"]
-    return max(history, key=_score)["epoch"]
+    return max(history, key=partial(_score, run))["epoch"]
 
 
 def is_over(run: RunConfig, history: Sequence[EpochMetrics]) -> bool:
@@ -30,7 +33,11 @@ def is_over(run: RunConfig, history: Sequence[EpochMetrics]) -> bool:
     return bool(patience and history) and len(history) - selected_epoch(run, history) >= (patience or 0)
 
 
-def _score(entry: EpochMetrics) -> float:
+def _score(run: RunConfig, entry: EpochMetrics) -> float:
+    """What the best epoch has most of; an epoch whose score is undefined is worse than all others."""
+    if run.select_by:
+        score = entry.get("val_score", math.nan)
+        return -math.inf if math.isnan(score) else score if ALL_SCALES[run.select_by].higher_is_better else -score
     return entry["val_ccc"] if "val_ccc" in entry else entry.get("val_accuracy", -math.inf)
 
 

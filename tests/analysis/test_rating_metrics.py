@@ -9,13 +9,14 @@ from emotune.analysis.learning import variant_learning, yardsticks
 from emotune.analysis.metrics import metric_from_stats, predicted_classes_digest, scalar_metrics, sufficient_stats
 from emotune.analysis.prior import mean_predictor
 from emotune.analysis.rating_arrays import with_own_ratings, with_unit_ratings
-from emotune.analysis.rating_metrics import pearson, ratings_by_dimension
+from emotune.analysis.rating_metrics import ratings_by_dimension
 from emotune.analysis.run_learning import run_learning
 from emotune.config.metric import Metric
 from emotune.config.metric_scales import DIMENSION_METRICS
 from emotune.config.target import Dimension
 from emotune.runs.directory import State
 from emotune.runs.predictions import concordance
+from emotune.runs.rating_measures import pearson
 
 DIMENSIONS = (Dimension("valence", 1, 7), Dimension("arousal", 0, 100))
 RNG = np.random.default_rng(0)

@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 from study_files import GOOD, is_about, mistakes
 
+from emotune.config.epoch_selection import SELECTIONS, Select
 from emotune.config.labels import EKMAN, MIKELS, POLARITY
 from emotune.config.load import load_study
-from emotune.config.metric import SCALES, SELECTIONS, Metric, MetricName, Select
+from emotune.config.metric import SCALES, Metric, MetricName
 from emotune.config.metric_scales import ALL_SCALES
 from emotune.config.python_source import source_digest
 from emotune.config.run import DatasetRef

@@ -10,6 +10,7 @@ from seed_tables import AB, analyse, compare_contrasts, rows
 from emotune.analysis.seeds import Summary, summarise
 from emotune.config.contrast import Contrast
 from emotune.config.metric import SCALES, Metric
+from emotune.config.metric_scales import ALL_SCALES
 from emotune.report import phrasing, provenance
 from emotune.report.phrasing import (
     agreement_sentence,
@@ -210,3 +211,14 @@ def test_a_star_stands_for_the_bound_that_cuts_an_interval():
     assert phrasing.mean_and_interval(cut, SCALES["accuracy"], briefly=True) == "15.8 (0.0 to 34.4*)"
     assert phrasing.mean_and_interval(cut, SCALES["accuracy"]) == "15.8 (0.0 to 34.4, truncated at 0.0)"
     assert phrasing.mean_and_interval(whole, SCALES["accuracy"], briefly=True) == "16.2 (8.7 to 23.7)"
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("accuracy", "highest validation accuracy"), ("macro_f1", "highest validation accuracy"),
+    ("ccc", "highest validation CCC"), ("kl", f"lowest validation {ALL_SCALES['kl'].title}"),
+    ("cosine", f"highest validation {ALL_SCALES['cosine'].title}"),
+    ("rmse", f"lowest validation {ALL_SCALES['rmse'].title}"),
+])  # fmt: skip
+def test_the_rule_of_the_best_epoch_names_what_it_is_best_by_and_the_direction(name: str, words: str):
+    assert words in phrasing.selection_rule(Metric(name=name, min_effect=0.5, select="best_val"))
+    assert "last epoch" in phrasing.selection_rule(Metric(name=name, min_effect=0.5))

@@ -9,8 +9,10 @@ import pytest
 import torch
 from ranks import start_ranks
 from rated import rated_scenes
-from running import ALONE, changed, gradient, start, trained, without_times
+from running import ALONE, changed, gradient, history, start, trained, without_times
 
+from emotune.analysis.rating_arrays import predicted_of, with_unit_ratings
+from emotune.analysis.rating_metrics import rating_metrics
 from emotune.config.losses import CccLoss, MseLoss
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
@@ -18,9 +20,11 @@ from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
 from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.mixing import Mixture
+from emotune.data.read.batches import open_split
 from emotune.training.distributed import World, connect, open_rendezvous
 from emotune.training.step import backward
 from emotune.training.tasks import task_of
+from emotune.training.validation_score import validation_score
 
 CASES: dict[str, dict[str, Any]] = {
     "ccc": {"loss": CccLoss(), "batch_size": 9},
@@ -85,3 +89,16 @@ def test_the_target_of_mixed_images_is_the_mean_of_their_ratings(rated):
     expected = 0.7 * begun.images.targets[own] + 0.3 * begun.images.targets[partners]
     np.testing.assert_allclose(mixed.target_probs, expected, rtol=1e-6)
     assert mixed.weights.tolist() == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("metric", ["rmse", "ccc_arousal"])
+def test_dimensions_are_tested_at_the_epoch_whose_validation_is_best_by_the_metric(rated, metric, tmp_path):
+    best = changed(replace(rated, select="best_val", select_by=metric), epochs=4, lr=0.01, schedule="constant")
+    record, predictions = trained(best, tmp_path)
+    scores = [line["val_score"] for line in history(tmp_path, best)]
+    assert record["selected_epoch"] == 1 + scores.index((min if metric == "rmse" else max)(scores))
+    test = open_split(rated.dataset, "test")
+    unit = with_unit_ratings(predictions, rated.dataset.dimensions)
+    known = {name: value for name, value in rating_metrics(unit).items() if name != "ccc_dominance"}
+    found = {name: validation_score(name, test, predicted_of(unit)) for name in known}
+    assert found == pytest.approx(known, abs=1e-5)

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from running import changed, trained
 
-from emotune.analysis.distribution_measures import emd_circle, kl_divergence
 from emotune.config.labels import MIKELS, POSITIVE, wheel_of
 from emotune.config.losses import CnnrLoss, EmdLoss, GaussianTargets, JcdlLoss, KlLoss, NamedLoss, PolarityLoss
 from emotune.config.run import RunConfig
 from emotune.data.annotations import gaussian_on_wheel, training_targets
+from emotune.runs.distribution_measures import emd_circle, kl_divergence
 from emotune.training.distribution_losses import clipped_log_shares, make_named_loss
 
 WHEEL = wheel_of(MIKELS)

@@ -9,6 +9,7 @@ import pytest
 from running import ALL_STATE, Undisturbed, changed, history, trained, without_times
 from safetensors.numpy import load_file
 
+from emotune.analysis.distribution_metrics import distribution_metrics
 from emotune.config.run import RunConfig
 from emotune.data.read.batches import open_split
 from emotune.runs.directory import ATTENTION, WEIGHTS
@@ -16,6 +17,7 @@ from emotune.runs.progress import RunProgress
 from emotune.training import loop, setup
 from emotune.training.loop import InterruptedRunError
 from emotune.training.selection import is_over, selected_epoch
+from emotune.training.validation_score import validation_score
 
 STEPS = 5
 """Of an epoch."""
@@ -42,6 +44,47 @@ def test_of_equally_accurate_epochs_the_earliest_is_selected(
     entries = [{"epoch": epoch, "val_accuracy": accuracy} for epoch, accuracy in enumerate(accuracies, 1)]
     assert selected_epoch(replace(run, select="best_val"), entries) == best
     assert selected_epoch(run, entries) == last
+
+
+@pytest.mark.parametrize(("metric", "values", "best"), [
+    ("kl", [0.5, 0.3, 0.4, 0.3], 2), ("cosine", [0.5, 0.3, 0.9, 0.9], 3), ("rmse", [0.4, 0.2, 0.3, 0.1], 4),
+    ("pearson", [None, -0.2, None, 0.1], 4), ("pearson", [None, None, -0.5, None], 3), ("pearson", [None] * 4, 1),
+])  # fmt: skip
+def test_the_best_epoch_by_a_metric_is_the_lowest_where_lower_is_better_and_never_an_undefined_one(
+    run: RunConfig, metric: str, values: list[float | None], best: int
+):
+    """Accuracies speak for the first epoch."""
+    scores: list[dict] = [{} if value is None else {"val_score": value} for value in values]
+    entries = [{"epoch": i, "val_accuracy": 90.0 - i, "val_ccc": -i} | one for i, one in enumerate(scores, 1)]
+    chosen = replace(changed(run, epochs=9, patience=2), select="best_val", select_by=metric)
+    assert selected_epoch(chosen, entries) == best
+    assert is_over(chosen, entries) == (len(values) - best >= 2)
+    assert selected_epoch(replace(chosen, select_by=None), entries) == 1
+
+
+@pytest.mark.parametrize("metric", ["kl", "intersection"])
+def test_distributions_are_tested_at_the_epoch_whose_validation_is_best_by_the_metric(
+    run: RunConfig, metric: str, tmp_path: Path
+):
+    dataset, lower = replace(run.dataset, task="distributions"), metric == "kl"
+    settings = {"epochs": 6, "lr": 0.02, "schedule": "constant", "targets": "soft"}
+    by_metric = replace(changed(run, **settings), dataset=dataset, select="best_val", select_by=metric)
+    record, predictions = trained(by_metric, tmp_path)
+    lines = history(tmp_path, by_metric)
+    scores, accuracies = ([line[key] for line in lines] for key in ("val_score", "val_accuracy"))
+    epoch = 1 + scores.index((min if lower else max)(scores))
+    assert record["selected_epoch"] == epoch != 1 + accuracies.index(max(accuracies)), "else nothing is told apart"
+    assert metric == "intersection" or "Kullback-Leibler" in record["selection"]
+    test = open_split(dataset, "test")
+    logits = predictions[[f"logit_{name}" for name in test.classes]].to_numpy()
+    known = distribution_metrics(predictions)
+    assert {name: validation_score(name, test, logits) for name in known} == pytest.approx(known, abs=1e-6)
+    there = replace(changed(by_metric, epochs=epoch), select="last", select_by=None)
+    pd.testing.assert_frame_equal(predictions, trained(there, tmp_path)[1], check_exact=True)
+    patient = changed(by_metric, patience=1)
+    trained(patient, tmp_path)
+    until = next((n for n in range(2, 7) if (min if lower else max)(scores[:n]) != scores[n - 1]), 6)
+    assert len(history(tmp_path, patient)) == until
 
 
 @pytest.mark.parametrize("settings", [{"lr": 1e-7}, {"lr": 0.01}, {"lr": 0.01, "ema_decay": 0.8}], ids=str)

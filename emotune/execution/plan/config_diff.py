@@ -86,7 +86,7 @@ def changes(run: RunConfig, earlier: Mapping[str, Any]) -> list[str]:
     differences += _options("train", run.train, train)
     differences += _options("input", run.input, earlier.get("input", {}))
     sources = _sources("model", earlier["model"]) | _sources("train", train)
-    for name in ("select", "test_curve", "replicate"):
+    for name in ("select", "select_by", "test_curve", "replicate"):
         before, now = earlier.get(name, getattr(RunConfig, name)), getattr(run, name)
         if before != now:
             option = name if name == "replicate" else f"metric.{name}"

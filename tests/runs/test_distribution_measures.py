@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from emotune.analysis import distribution_measures as measures
-from emotune.analysis.distribution_measures import KL_FLOOR, emd_circle, emd_groups, kl_divergence
+from emotune.runs import distribution_measures as measures
+from emotune.runs.distribution_measures import KL_FLOOR, emd_circle, emd_groups, kl_divergence
 
 K = 8
 ORDER = (3, 0, 5, 1, 7, 2, 6, 4)
