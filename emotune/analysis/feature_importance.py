@@ -17,8 +17,8 @@ class FeatureLoss:
     Attributes:
         name: The name, ``set/group`` or ``set/group/number``.
         columns: The number of columns.
-        loss: The accuracy that it loses on validation images if these columns are shuffled, mean over the repeats, in
-            percentage points.
+        loss: What it loses on validation images if these columns are shuffled, mean over the repeats: of the accuracy
+            in percentage points, or of the mean CCC.
         sd: The standard deviation over the repeats.
     """
 
@@ -40,7 +40,8 @@ class FeatureImportance:
         images: The number of validation images on which it was measured.
         validation_images: The number of all validation images.
         repeats: The number of times that each group was shuffled.
-        accuracy: The accuracy on these images with nothing shuffled, per cent.
+        score: The name of the measure, *accuracy* or *ccc*.
+        whole: Its value on these images with nothing shuffled; the accuracy in per cent.
         groups: The groups, from the largest loss down.
         single: The single columns of small groups, likewise.
     """
@@ -52,7 +53,8 @@ class FeatureImportance:
     images: int
     validation_images: int
     repeats: int
-    accuracy: float
+    score: str
+    whole: float
     groups: tuple[FeatureLoss, ...]
     single: tuple[FeatureLoss, ...]
 
@@ -77,10 +79,12 @@ def feature_importance(records: Records, variants: Sequence[str], datasets: Sequ
 
 def _mean(variant: str, dataset: str, measured: Sequence[Mapping[str, Any]]) -> FeatureImportance:
     first = measured[0]
+    score = "ccc" if "ccc" in first else "accuracy"
     return FeatureImportance(
         variant, dataset, len(measured), any(one != first for one in measured),
-        first["images"], first["validation_images"], first["repeats"], fmean(one["accuracy"] for one in measured),
-        _losses([one["groups"] for one in measured]), _losses([one["columns"] for one in measured]),
+        first["images"], first["validation_images"], first["repeats"], score,
+        fmean(one[score] for one in measured), _losses([one["groups"] for one in measured]),
+        _losses([one["columns"] for one in measured]),
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Tables and sentences on which hand-made features matter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -9,7 +10,7 @@ from emotune.analysis.feature_importance import FeatureImportance, FeatureLoss
 from emotune.core.sample_noun import worded
 from emotune.report.columns import Column, Table, dataset_column, number_text
 
-__all__ = ["IMPORTANCE_FILE", "importance_file", "importance_sentences", "importance_tables"]
+__all__ = ["IMPORTANCE_FILE", "WORDS", "importance_file", "importance_sentences", "importance_tables"]
 
 IMPORTANCE_FILE = "importance.csv"
 LISTED = 10
@@ -22,7 +23,36 @@ class ImportanceRow:
 
     dataset: str
     variant: str
+    score: str
     loss: FeatureLoss
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a report tells losses of a measure.
+
+    Attributes:
+        lost: The title of losses.
+        name: The name of the measure in sentences.
+        decimals: The decimals of losses; standard deviations have one more.
+        span: The smallest range of losses that a figure shows.
+    """
+
+    lost: str
+    name: str
+    decimals: int
+    span: float
+
+    def number(self, loss: float, more: int = 0) -> str:
+        """A loss in its decimals, or in more."""
+        return number_text(loss, f"{{:.{self.decimals + more}f}}")
+
+
+WORDS: Mapping[str, Words] = MappingProxyType({
+    "accuracy": Words("accuracy lost, points", "accuracy", 1, 1.0),
+    "ccc": Words("CCC lost", "mean CCC", 3, 0.01),
+})  # fmt: skip
+"""The words by the name of the measure."""
 
 
 def importance_tables(found: Sequence[FeatureImportance], *, several: bool) -> dict[str, Table]:
@@ -32,16 +62,17 @@ def importance_tables(found: Sequence[FeatureImportance], *, several: bool) -> d
         found: The importance of features, by variant and data set.
         several: Whether the study has several data sets.
     """
+    score = found[0].score if found else "accuracy"
     columns = [
         Column("variant", lambda row: row.variant, "name"),
         dataset_column(several),
         Column("features", lambda row: row.loss.name, "text"),
         Column("columns", lambda row: str(row.loss.columns)),
-        Column("accuracy lost, points", lambda row: number_text(row.loss.loss, "{:.1f}")),
-        Column("sd of repeats", lambda row: number_text(row.loss.sd, "{:.2f}")),
+        Column(WORDS[score].lost, lambda row: WORDS[row.score].number(row.loss.loss)),
+        Column("sd of repeats", lambda row: WORDS[row.score].number(row.loss.sd, 1)),
     ]
-    groups = [ImportanceRow(one.dataset, one.variant, loss) for one in found for loss in one.groups[:LISTED]]
-    single = [ImportanceRow(one.dataset, one.variant, loss) for one in found for loss in one.single[:LISTED]]
+    groups = [ImportanceRow(one.dataset, one.variant, one.score, loss) for one in found for loss in one.groups[:LISTED]]
+    single = [ImportanceRow(one.dataset, one.variant, one.score, loss) for one in found for loss in one.single[:LISTED]]
     of_one = [column for column in columns if column.title != "columns"]
     return {"importance": Table(columns, groups), "importance_of_columns": Table(of_one, single)}
 
@@ -59,9 +90,9 @@ def importance_sentences(found: Sequence[FeatureImportance]) -> list[str]:
     )
     return [
         "Permutation importance (Breiman 2001): the columns of a group are shuffled together over validation "
-        f"{worded('images')}, and the accuracy that the fitted model loses is the group's importance. The standard "
-        f"deviation over the repeats tells how much the shuffles matter, not what other {worded('images')} would give. "
-        f"{repeat}",
+        f"{worded('images')}, and the {WORDS[found[0].score].name} that the fitted model loses is the group's "
+        "importance. The standard deviation over the repeats tells how much the shuffles matter, not what other "
+        f"{worded('images')} would give. {repeat}",
         "Features that tell the same share their importance: each makes up for the other, so that a group with little "
         "importance may still tell much about emotions, and losses do not add up. They were measured on the "
         f"{worded('images')} on which C was chosen, and are exploratory.",
@@ -70,11 +101,13 @@ def importance_sentences(found: Sequence[FeatureImportance]) -> list[str]:
 
 def importance_file(found: Sequence[FeatureImportance]) -> pd.DataFrame:
     """All groups and single columns, as a table with a row for each."""
+    decimals = {"accuracy": 3, "ccc": 5}
     rows = [
         {
             "dataset": one.dataset, "variant": one.variant, "kind": kind, "features": loss.name,
-            "columns": loss.columns, "loss": round(loss.loss, 3), "sd": round(loss.sd, 3), "repeats": one.repeats,
-            "images": one.images, "validation_images": one.validation_images, "accuracy": round(one.accuracy, 3),
+            "columns": loss.columns, "loss": round(loss.loss, decimals[one.score]),
+            "sd": round(loss.sd, decimals[one.score]), "repeats": one.repeats, "images": one.images,
+            "validation_images": one.validation_images, one.score: round(one.whole, decimals[one.score]),
         }
         for one in found
         for kind, losses in (("group", one.groups), ("column", one.single))

@@ -70,7 +70,7 @@ def fit_model(
     options = [repr(model), *train, *val]
     result_of = kept_result if keep else _new_result
     fit = result_of(["fit", *options], lambda: _fit(model, train, val, on_progress), on_progress)
-    if columns and isinstance(fit.model, Svm | Logistic):
+    if columns and isinstance(fit.model, Svm | Logistic | Regression):
         measure = partial(permutation_importance, fit.model, *val, columns, on_progress)
         fit.fitted["importance"] = result_of(["importance", *options, list(columns)], measure, on_progress)
     return fit

@@ -1,4 +1,4 @@
-"""The features that a fitted model needs: the accuracy that it loses if their values are shuffled over the images.
+"""The features that a fitted model needs: the accuracy, or the CCC, that it loses if they are shuffled over the images.
 
 This is permutation importance (Breiman 2001, "Random Forests", section 10). The columns of a group are shuffled
 together, so that they keep agreeing with each other. Shuffled values are those of other images, not what such images
@@ -9,14 +9,17 @@ Models here see an image's features only through sums over columns: distances to
 shuffled columns add is exchanged, and the rest need not be computed again.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
 from emotune.models.baselines.baseline import one_thread
 
 __all__ = ["AdditiveModel", "permutation_importance"]
+
+Score = Literal["accuracy", "ccc"]
 
 REPEATS = 10
 """The number of times that each group is shuffled."""
@@ -26,19 +29,27 @@ MOST_SUMS = 4_000_000
 """The most sums that are kept at a time, for which fewer images are taken."""
 MOST_COLUMNS = 20
 """The largest group whose columns are also shuffled one by one; one bin of a large histogram tells little."""
+DECIMALS: Mapping[str, int] = MappingProxyType({"accuracy": 3, "ccc": 5})
+"""The decimals of a score in records."""
 STREAM = 20100101
 """The seed of the choice of images and of the shuffles, the same in all runs."""
 
 
 class AdditiveModel(Protocol):
-    """A fitted model that classifies images by sums over the columns of their features."""
+    """A fitted model that answers from sums over the columns of images' features.
+
+    Attributes:
+        SCORE: The name of its score, *accuracy* in per cent or *ccc*, the mean concordance correlation.
+    """
+
+    SCORE: ClassVar[Score]
 
     def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """The share of some columns in the sums: features (N, F), columns' numbers (C,) → (N, S)."""
         ...
 
-    def classes_of_sums(self, sums: np.ndarray) -> np.ndarray:
-        """The predicted class indices of images with these sums over all columns: (N, S) → (N,)."""
+    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
+        """The score of the answers to images with these sums over all columns (N, S), for their targets."""
         ...
 
 
@@ -49,18 +60,19 @@ def permutation_importance(
     columns: Sequence[str],
     on_progress: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
-    """The losses of accuracy in percentage points, for each group and for each column of small groups.
+    """The losses of the model's score, for each group and for each column of small groups.
 
     Args:
         model: The model.
         features: The features of the validation images, (N, F).
-        targets: Their class indices, (N,).
+        targets: Their class indices, (N,), or ratings, (N, D).
         columns: The names of the columns, ``set/group/number``.
         on_progress: A function that is called from time to time and may raise an error to stop.
 
     Returns:
-        ``images`` of the ``validation_images`` on which it was measured, ``repeats``, the unshuffled ``accuracy``; and
-        ``groups`` and ``columns`` by name, with the mean ``loss`` over the repeats and its standard deviation ``sd``.
+        ``images`` of the ``validation_images`` on which it was measured, ``repeats``, the unshuffled ``accuracy`` or
+        ``ccc``; and ``groups`` and ``columns`` by name, with the mean ``loss`` over the repeats and its standard
+        deviation ``sd``: of the accuracy in percentage points.
     """
     groups: dict[str, list[int]] = {}
     for number, column in enumerate(columns):
@@ -72,23 +84,22 @@ def permutation_importance(
     features, targets = features[chosen], targets[chosen]
     orders = [np.random.default_rng([STREAM, repeat]).permutation(len(chosen)) for repeat in range(REPEATS)]
 
-    def accuracy(sums: np.ndarray) -> float:
-        return 100 * float(np.mean(model.classes_of_sums(sums) == targets))
+    decimals = DECIMALS[model.SCORE]
 
     def loss(shuffled: Sequence[int]) -> dict[str, float]:
         on_progress()
         own = model.sums(features, np.array(shuffled))
         rest = whole - own
-        losses = [unshuffled - accuracy(rest + own[order]) for order in orders]
-        return {"loss": round(float(np.mean(losses)), 3), "sd": round(float(np.std(losses, ddof=1)), 3)}
+        losses = [unshuffled - model.score_of_sums(rest + own[order], targets) for order in orders]
+        return {"loss": round(float(np.mean(losses)), decimals), "sd": round(float(np.std(losses, ddof=1)), decimals)}
 
     with one_thread():
         whole = model.sums(features, everything)
-        unshuffled = accuracy(whole)
+        unshuffled = model.score_of_sums(whole, targets)
         of_groups = {name: {"columns": len(group), **loss(group)} for name, group in groups.items()}
         small = [number for group in groups.values() if 1 < len(group) <= MOST_COLUMNS for number in group]
         of_columns = {columns[number]: loss([number]) for number in small}
     return {
-        "images": len(chosen), "validation_images": available, "repeats": REPEATS, "accuracy": round(unshuffled, 3),
-        "groups": of_groups, "columns": of_columns,
+        "images": len(chosen), "validation_images": available, "repeats": REPEATS,
+        model.SCORE: round(unshuffled, decimals), "groups": of_groups, "columns": of_columns,
     }  # fmt: skip

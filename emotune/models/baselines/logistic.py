@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class Logistic:
         config: The options.
         classes: The number of classes, K.
     """
+
+    SCORE: ClassVar[Literal["accuracy"]] = "accuracy"
 
     config: LogisticConfig
     classes: int
@@ -98,6 +100,10 @@ class Logistic:
         """The predicted class indices of images with these scores, without the intercepts: (N, S) → (N,)."""
         scores, known = sums + self._regression.intercept_, self._regression.classes_
         return known[(scores[:, 0] > 0).astype(int) if len(known) == 2 else scores.argmax(axis=1)]
+
+    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
+        """The accuracy of the predictions of images with these sums for class indices (N,), per cent."""
+        return 100 * float(np.mean(self.classes_of_sums(sums) == targets))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fitted arrays, by name, for `emotune.models.baselines.fitted_file`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Regression:
     Args:
         config: The options.
     """
+
+    SCORE: ClassVar[Literal["ccc"]] = "ccc"
 
     config: RidgeConfig | SvrConfig
     _scaler: Any = field(init=False, repr=False)
@@ -73,6 +75,34 @@ class Regression:
         standardised = self._scaler.transform(features.astype(np.float64))
         with one_thread():
             return np.stack([one.predict(standardised) for one in self._models], axis=1).astype(np.float32)
+
+    def sums(self, features: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """The share of some columns in what all columns add up to: (N, F), (C,) → (N, S).
+
+        Of *ridge* these are the weighted sums of each dimension; of *svr*, the squared distances to the support vectors
+        of each dimension, one after the other.
+        """
+        standardised = (features[:, columns] - self._scaler.mean_[columns]) / self._scaler.scale_[columns]
+        if isinstance(self.config, RidgeConfig):
+            return np.stack([standardised @ one.coef_[columns] for one in self._models], axis=1)
+        vectors = np.concatenate([one.support_vectors_[:, columns] for one in self._models])
+        squares = np.sum(standardised**2, axis=1)[:, None] + np.sum(vectors**2, axis=1)
+        return squares - 2 * standardised @ vectors.T
+
+    def ratings_of_sums(self, sums: np.ndarray) -> np.ndarray:
+        """The predicted ratings of images with these sums over all columns: (N, S) → (N, D)."""
+        if isinstance(self.config, RidgeConfig):
+            return sums + np.array([float(one.intercept_) for one in self._models])
+        parts = np.split(sums, np.cumsum([len(one.support_vectors_) for one in self._models])[:-1], axis=1)
+        answers = [
+            np.exp(-one._gamma * part) @ one.dual_coef_[0] + one.intercept_[0]
+            for one, part in zip(self._models, parts, strict=True)
+        ]
+        return np.stack(answers, axis=1)
+
+    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
+        """The mean concordance correlation of the predictions of images with these sums, for ratings (N, D)."""
+        return mean_concordance(targets, self.ratings_of_sums(sums))
 
     @property
     def parameters(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Svm:
         config: The options.
         classes: The number of classes, K.
     """
+
+    SCORE: ClassVar[Literal["accuracy"]] = "accuracy"
 
     config: SvmConfig
     classes: int
@@ -85,6 +87,10 @@ class Svm:
         svc = self._pipeline[-1]
         margins = np.exp(-svc._gamma * sums) @ _pair_weights(svc) + svc.intercept_
         return svc.classes_[mean_margins(margins, len(svc.classes_)).argmax(axis=1)]
+
+    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
+        """The accuracy of the predictions of images with these sums for class indices (N,), per cent."""
+        return 100 * float(np.mean(self.classes_of_sums(sums) == targets))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fitted arrays, by name, for `emotune.models.baselines.fitted_file`."""

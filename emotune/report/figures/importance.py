@@ -1,4 +1,4 @@
-"""Figures of the accuracy that a model loses without each group of its hand-made features."""
+"""Figures of the accuracy, or the CCC, that a model loses without each group of its hand-made features."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +14,7 @@ from emotune.report.figures.entry import FigureEntry, for_both_widths
 from emotune.report.figures.layout import axis_limits, draw_title, wrap_name
 from emotune.report.figures.style import INK, SOFT, STYLE, variant_colours
 from emotune.report.figures.table_plot import TableRow, draw_interval, draw_line, table_plot
+from emotune.report.importance import WORDS
 from emotune.report.results import StudyResults
 
 __all__ = ["importance_figures", "losses_of_groups"]
@@ -35,16 +36,23 @@ def importance_figures(results: StudyResults, dataset: str, title: str) -> Itera
     for one in feature_importance(results.records, variants, [dataset]):
         if len(one.groups) == 1:  # without it the model knows nothing of the image
             continue
-        listed = "; ".join(f"{loss.name} {with_minus(f'{loss.loss:.1f}')}" for loss in one.groups[:SHOWN])
+        words = WORDS[one.score]
+        listed = "; ".join(f"{loss.name} {words.number(loss.loss)}" for loss in one.groups[:SHOWN])
+        unshuffled = (
+            f"{one.whole:.1f} % of these {worded('images')} are classified correctly."
+            if one.score == "accuracy"
+            else f"the mean CCC of these {worded('images')} is {with_minus(f'{one.whole:.3f}')}."
+        )
         rest = len(one.groups) - SHOWN
         yield for_both_widths(
             f"importance-{dataset}-{one.variant}",
             partial(losses_of_groups, f"{one.variant}, {title}", one, colours[one.variant]),
-            f"{dataset}, {one.variant}: accuracy lost, in points, when the columns of a group are shuffled over "
-            f"{_images(one)} validation {worded('images')}, {one.repeats} times. Dots: means. Bars: ± one standard "
-            f"deviation of the repeats. With nothing shuffled, {one.accuracy:.1f} % of these {worded('images')} are "
-            f"classified correctly.{f' The other {rest} groups are in importance.csv.' if rest > 0 else ''}",
-            f"Accuracy that {one.variant} loses on {dataset} without each group of features: {listed}",
+            f"{dataset}, {one.variant}: {words.lost.replace(', ', ', in ')}, when the columns of a group are shuffled "
+            f"over {_images(one)} validation {worded('images')}, {one.repeats} times. Dots: means. Bars: ± one "
+            f"standard deviation of the repeats. With nothing shuffled, {unshuffled}"
+            f"{f' The other {rest} groups are in importance.csv.' if rest > 0 else ''}",
+            f"{words.name[0].upper()}{words.name[1:]} that {one.variant} loses on {dataset} without each group of "
+            f"features: {listed}",
         )
 
 
@@ -64,17 +72,17 @@ def losses_of_groups(title: str, importance: FeatureImportance, colour: str, *, 
         colour: The colour of the variant.
         narrow: Whether the figure is for a narrow screen.
     """
-    shown = importance.groups[:SHOWN]
+    shown, words = importance.groups[:SHOWN], WORDS[importance.score]
     rows = [
         TableRow(
-            wrap_name(one.name, 40), with_minus(f"{one.loss:.1f}"),
+            wrap_name(one.name, 40), words.number(one.loss),
             f"{one.columns} column{'s' * (one.columns > 1)}", SOFT,
         )
         for one in shown
     ]  # fmt: skip
     ends = [end for one in shown for end in (one.loss - one.sd, one.loss + one.sd)]
-    limits = axis_limits([0.0, *(one.loss for one in shown)], ends, 1.0)
-    figure, axes, edges = table_plot(rows, limits, "accuracy lost, points", narrow=narrow)
+    limits = axis_limits([0.0, *(one.loss for one in shown)], ends, words.span)
+    figure, axes, edges = table_plot(rows, limits, words.lost, narrow=narrow)
     draw_title(figure, title)
     draw_line(axes, edges, 0.0, INK, 0.7)
     for one, (begin, end) in zip(shown, edges, strict=True):

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from sklearn.inspection import permutation_importance as of_scikit_learn
 
-from emotune.config.model import LogisticConfig, SvmConfig
+from emotune.config.model import LogisticConfig, RidgeConfig, SvmConfig, SvrConfig
 from emotune.models.baselines import importance as under_test
 from emotune.models.baselines.importance import REPEATS, STREAM, permutation_importance
 from emotune.models.baselines.logistic import Logistic
+from emotune.models.baselines.regression import Regression
 from emotune.models.baselines.svm import Svm
+from emotune.runs.predictions import mean_concordance
 
 COLUMNS = ("set/told/a", "set/told/b", "set/told/c", "set/copied/a", "set/noise/a", "set/noise/b", "other/constant/a")
 """``told`` has what tells classes apart; ``copied`` is a copy of its first column."""
@@ -107,3 +109,34 @@ def test_a_column_that_is_constant_in_training_does_no_harm(kind):
     assert np.isfinite(model.log_probabilities(features)).all()
     found = permutation_importance(model, features, targets, COLUMNS)
     assert all(np.isfinite(group["loss"]) for group in found["groups"].values())
+
+
+def rated(count, seed):
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((count, 7)).astype(np.float32)
+    features[:, 3], features[:, 6] = features[:, 0], 7.0
+    ratings = np.stack([np.tanh(features[:, 0] - 0.5 * features[:, 1]), 0.3 * features[:, 2] + 0.1], axis=1)
+    return features, ratings + 0.1 * rng.standard_normal((count, 2))
+
+
+@pytest.mark.parametrize("config", [SvrConfig(c_grid=(1.0,)), RidgeConfig(features="colours", c_grid=(0.1,))])
+def test_regressions_lose_the_concordance_of_shuffled_features(config):
+    model = Regression(config)
+    model.fit(*rated(300, 0), *rated(100, 1))
+    features, ratings = rated(400, 2)
+    half, rest = np.array([0, 3, 5]), np.array([1, 2, 4, 6])
+    answers = model.ratings_of_sums(model.sums(features, half) + model.sums(features, rest))
+    np.testing.assert_allclose(answers, model.log_probabilities(features), atol=1e-5)
+
+    found = permutation_importance(model, features, ratings, COLUMNS)
+    whole = mean_concordance(ratings, model.log_probabilities(features))
+    assert "accuracy" not in found and found["ccc"] == pytest.approx(whole, abs=1e-4)
+    losses = []
+    for repeat in range(REPEATS):
+        shuffled, order = features.copy(), np.random.default_rng([STREAM, repeat]).permutation(len(ratings))
+        shuffled[:, :3] = features[order, :3]
+        losses.append(whole - mean_concordance(ratings, model.log_probabilities(shuffled)))
+    assert found["groups"]["set/told"]["loss"] == pytest.approx(np.mean(losses), abs=1e-4)
+    assert found["groups"]["set/told"]["sd"] == pytest.approx(np.std(losses, ddof=1), abs=1e-4)
+    assert found["groups"]["set/told"]["loss"] > 0.3 > abs(found["groups"]["set/noise"]["loss"])
+    assert found["groups"]["other/constant"]["loss"] == 0

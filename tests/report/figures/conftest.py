@@ -151,7 +151,7 @@ def importance_of(results: SimpleNamespace) -> FeatureImportance:
         FeatureLoss(f"a_set_of_features/{label}", 1 + 100 * i, 20 * 0.7**i - 1, float(i > 0) * lot.uniform(0, 2))
         for i, label in enumerate(labels)
     ]
-    return FeatureImportance("svm", "scenes", 1, False, 1000, 1500, 10, 43.2, tuple(losses), ())
+    return FeatureImportance("svm", "scenes", 1, False, 1000, 1500, 10, "accuracy", 43.2, tuple(losses), ())
 
 
 def transferred(results: SimpleNamespace) -> list[MatrixRow]:
