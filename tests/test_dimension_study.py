@@ -32,16 +32,17 @@ variants:
   mse: {{}}
   ccc: {{train.loss: ccc, train.clip_norm: 1, train.test_crops: 5}}
   constant: {{model.name: constant}}
+  ridge: {{model.name: ridge, model.features: [colours, emotion_histogram], model.c_grid: [0.01]}}
 seeds: 2
 contrasts: [ccc - mse]
-metric: {{name: ccc, min_effect: 0.05, select: best_val}}
+metric: {{name: ccc_valence, min_effect: 0.05, select: best_val}}
 {more}"""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("dimension-study")
-    write_shards(rated_scenes(64), Folder(str(folder / "data")))
+    write_shards(rated_scenes(64), Folder(str(folder / "data")), allow_thumbnails=True)
     (folder / "rated.yaml").write_text(STUDY.format(data=folder / "data", more=""))
     run_study(folder / "rated.yaml", folder / "runs", folder / "report", options=LOCAL, model_cards=True)
     return folder
@@ -61,7 +62,8 @@ def test_records_have_the_concordance_and_the_training_means(place):
         assert predictions["sd_arousal"].isna().all()
         lines = [json.loads(line) for line in (file.parent / "metrics.jsonl").read_text().splitlines()]
         assert all({"val_ccc", "val_loss", "train_loss"} <= set(line) and "val_accuracy" not in line for line in lines)
-        best = max(lines, key=lambda line: line["val_ccc"])["epoch"]
+        score = "val_score" if record["model"] == "alexnet" else "val_ccc"  # others have one epoch
+        best = max(lines, key=lambda line: line[score])["epoch"]
         assert record["selected_epoch"] == best and "accuracy" not in record["selection"]
         if record["model"] == "constant":
             assert predictions["predicted_valence"].to_numpy() == pytest.approx(record["train_means"]["valence"])
@@ -71,13 +73,14 @@ def test_records_have_the_concordance_and_the_training_means(place):
 def test_the_report_has_the_measures_of_dimensions_and_no_figure_of_classes(place):
     report = place / "report"
     figures = {file.stem.removesuffix("-rated") for file in report.glob("*.svg")}
-    assert {"scatter", "plane", "ccc", "learning", "curves"} <= figures
+    assert {"scatter", "plane", "ccc_valence", "learning", "curves"} <= figures
     assert not {"recall", "confusion", "confusion-difference", "calibration"} & figures
     runs = pd.read_csv(report / "runs.csv")
     assert set(DIMENSION_METRICS) <= set(runs.columns) and "accuracy" not in runs.columns
     assert runs["ccc"].notna().all() and runs["ccc_dominance"].isna().all()
     assert runs.loc[runs["variant"] == "constant", "pearson"].isna().all()
     page, text = (report / "index.html").read_text(), (report / "report.md").read_text()
+    assert "highest validation concordance correlation of valence" in text and "different rules" not in page
     for word in ("accuracy", "class prior", "classif"):
         assert word not in text.replace("classical", "")
         assert f">{word}" not in page
@@ -87,6 +90,23 @@ def test_the_report_has_the_measures_of_dimensions_and_no_figure_of_classes(plac
         card = (report / "cards" / f"{variant}.md").read_text()
         assert "| arousal (0 to 100) |" in card and "recall" not in card and "per class" not in card
         assert "people shown" in card and "evoked in its annotators" not in card
+
+
+def test_the_report_tells_which_features_regressions_need_and_which_images_are_predicted_worst(place):
+    report = place / "report"
+    losses = pd.read_csv(report / "importance.csv")
+    (record,) = [json.loads(path.read_text()) for path in place.glob("runs/ridge-*s0*/record.json")]
+    assert losses["ccc"].unique() == pytest.approx([record["fitted"]["importance"]["ccc"]])
+    assert losses["columns"].max() == 256 and "accuracy" not in losses.columns
+    assert (report / "importance-rated-ridge.svg").is_file()
+    page, text = (report / "index.html").read_text(), (report / "report.md").read_text()
+    assert "CCC lost" in page and "CCC lost" in text
+
+    test = pd.read_parquet(next(place.glob("runs/alexnet-*s0*/predictions.parquet")))
+    start = page.index("predicted worst")
+    shown = [sample for sample in test["sample_id"] if sample in page[start:]]
+    assert len(shown) >= 8 and page[start:].count("predicted: valence ") == 8 * 4
+    assert page[start:].count("data:image/jpeg;base64,") == 8 * 4
 
 
 def test_results_are_on_the_dimensions_own_scales(place):
@@ -125,8 +145,8 @@ def test_the_same_command_does_nothing_and_report_only_gives_the_same(place):
 
 @pytest.mark.parametrize(("old", "new", "key"), [
     ("loss: mse", "loss: cross_entropy", r"variants\.mse: train\.loss: "),
-    ("{name: ccc, min_effect: 0.05, select: best_val}", "{name: accuracy}", r"metric\.name: "),
-    ("{name: ccc, min_effect: 0.05, select: best_val}", "{name: ccc_dominance, min_effect: 0.1}", r"metric\.name: "),
+    ("ccc_valence, min_effect: 0.05", "accuracy", r"metric\.name: "),
+    ("ccc_valence", "ccc_dominance", r"metric\.name: "),
     ("seeds: 2", "seeds: 2\ntask: classes", "task: classes"),
     ("seeds: 2", "seeds: 2\ntest_on: [scenes]", "test_on: "),
 ])  # fmt: skip

@@ -24,7 +24,6 @@ from emotune.report import latex, phrasing
 from emotune.report.context import page_context, sections
 from emotune.report.contrast_table import CONTRASTS_FILE, contrast_table
 from emotune.report.dataset_info import DatasetInfo, dataset_info
-from emotune.report.distribution_report import worst_of_variants
 from emotune.report.example_images import attention_examples, disagreeing_images
 from emotune.report.figures.index import draw_figures
 from emotune.report.figures.svg import PIXELS_PER_INCH, inline, svg_of
@@ -34,6 +33,7 @@ from emotune.report.model_cards import model_card_contexts
 from emotune.report.results import StudyResults, compute_results
 from emotune.report.template_words import TemplateWords
 from emotune.report.transfer_report import TRANSFER_CONTRASTS_FILE, TRANSFER_FILE, transfer_contrast_table
+from emotune.report.worst_images import worst_of_variants
 from emotune.runs.directory import code_file
 from emotune.runs.store import RunStates
 

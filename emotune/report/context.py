@@ -35,7 +35,7 @@ from emotune.report.caveats import (
 )
 from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
-from emotune.report.distribution_report import WorstImages, distribution_variables
+from emotune.report.distribution_report import measure_sentences
 from emotune.report.division_sentences import assessment_sentences, division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.findable_effects import findable_effects_sentences
@@ -50,6 +50,7 @@ from emotune.report.task_words import words_for
 from emotune.report.transfer_report import transfer_context, transfer_tables
 from emotune.report.tuning import compared_options, tuned_sentences
 from emotune.report.unfinished_runs import unfinished_runs
+from emotune.report.worst_images import WorstImages, worst_variables
 
 __all__ = ["VERDICT_MARKS", "VerdictEntry", "page_context", "sections"]
 
@@ -101,7 +102,7 @@ def page_context(
         datasets: The descriptions of its data sets.
         networks: The differences of its networks; None if they are unknown.
         disagreements: The images that only one side of a contrast classifies correctly.
-        worst: The images whose distributions are predicted worst.
+        worst: The images whose distributions or ratings are predicted worst.
         command: The command that reproduces the study.
     """
     records = results.records
@@ -135,7 +136,8 @@ def page_context(
         ],
         "tables": tables,
         "disagreements": disagreements,
-        **distribution_variables(results.study.metric, datasets, worst),
+        "measured": measure_sentences(datasets),
+        **worst_variables(results, worst),
         "networks": architectures,
         "importance": importance_sentences(features),
         "unfinished": unfinished_runs(results.records.runs, command),

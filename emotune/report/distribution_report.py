@@ -1,39 +1,22 @@
-"""The report's section on predicted distributions: a table of measures, how they are computed, and the worst images."""
+"""The report's section on predicted distributions: a table of measures, and how they are computed."""
 
-import base64
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from emotune.analysis.distribution_diagnostics import worst_images
 from emotune.analysis.distribution_metrics import distribution_metrics
-from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES
 from emotune.config.labels import WHEELS, has_polarity, no_polarity
-from emotune.config.metric import Metric
-from emotune.config.run import DatasetRef
 from emotune.config.scale import Scale
 from emotune.core.sample_noun import worded
 from emotune.core.text import listed
-from emotune.data.read.thumbnails import thumbnails
 from emotune.report.columns import Column, Table, dataset_column, heading
 from emotune.report.dataset_info import DatasetInfo
 from emotune.report.results import StudyResults
 from emotune.runs.distribution_measures import KL_FLOOR
 
-__all__ = [
-    "WorstImage",
-    "WorstImages",
-    "distribution_variables",
-    "has_distributions",
-    "measure_sentences",
-    "measure_table",
-    "worst_of_variants",
-]
+__all__ = ["has_distributions", "measure_sentences", "measure_table"]
 
-MOST_IMAGES = 8
-"""Images shown of each variant."""
 TRAINING_MEAN = "training mean"
 
 
@@ -50,40 +33,6 @@ class MeasureRow:
     dataset: str
     who: str
     means: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class WorstImage:
-    """A test image, with what people said and what was predicted.
-
-    Attributes:
-        sample_id: The image's id.
-        value: The measure, as text.
-        true: The largest shares of the votes.
-        predicted: The largest predicted shares.
-        jpeg: The image in base64; empty if it may not be shown.
-    """
-
-    sample_id: str
-    value: str
-    true: str
-    predicted: str
-    jpeg: str
-
-
-@dataclass(frozen=True)
-class WorstImages:
-    """The images that a variant predicts worst.
-
-    Attributes:
-        dataset: The data set's name.
-        variant: The variant's name.
-        images: The images, the worst first.
-    """
-
-    dataset: str
-    variant: str
-    images: Sequence[WorstImage]
 
 
 def has_distributions(results: StudyResults, dataset: str) -> bool:
@@ -124,20 +73,6 @@ def measure_table(results: StudyResults, *, several: bool) -> Table:
     )
 
 
-def distribution_variables(
-    metric: Metric, datasets: Sequence[DatasetInfo], worst: Sequence[WorstImages]
-) -> dict[str, Any]:
-    """The variables of templates that are about predicted distributions.
-
-    Args:
-        metric: The study's metric.
-        datasets: The descriptions of its data sets.
-        worst: The images that are predicted worst.
-    """
-    scale = DISTRIBUTION_SCALES[worst_measure(metric)]
-    return {"measured": measure_sentences(datasets), "worst_images": worst, "worst_measure": scale}
-
-
 def measure_sentences(datasets: Sequence[DatasetInfo]) -> list[str]:
     """How the measures are computed, with the divergence's floor and the order of the wheel, and which are missing.
 
@@ -166,41 +101,3 @@ def measure_sentences(datasets: Sequence[DatasetInfo]) -> list[str]:
     if unclear := [f"{data.name} ({no_polarity(data.classes)})" for data in datasets if not has_polarity(data.classes)]:
         texts.append(f"There is no EMD between polarities for {listed(unclear)}.")
     return texts
-
-
-def worst_of_variants(results: StudyResults, refs: Mapping[str, DatasetRef]) -> list[WorstImages]:
-    """The images that each variant predicts worst, by the study's metric; by KL if that is no measure of distributions.
-
-    Args:
-        results: The study's results.
-        refs: The data sets by name.
-    """
-    name = worst_measure(results.study.metric)
-    scale, found = DISTRIBUTION_SCALES[name], []
-    for dataset, predictions in results.predictions.items():
-        if not has_distributions(results, dataset):
-            continue
-        tables = {variant: worst_images(by_seed, name, MOST_IMAGES) for variant, by_seed in predictions.items()}
-        tables = {variant: table[[math.isfinite(v) for v in table["value"]]] for variant, table in tables.items()}
-        ids = sorted({sample for table in tables.values() for sample in table["sample_id"]})
-        jpegs = thumbnails(refs[dataset], ids) if ids else {}
-        for variant, table in tables.items():
-            columns = zip(table["sample_id"], table["value"], table["true"], table["predicted"], strict=True)
-            images = [
-                WorstImage(sample, scale.format(value), true, predicted, _base64(jpegs.get(sample, b"")))
-                for sample, value, true, predicted in columns
-            ]
-            found.append(WorstImages(dataset, variant, images))
-    return found
-
-
-def worst_measure(metric: Metric) -> DistributionMetric:
-    """The measure by which images are the worst."""
-    for name in DISTRIBUTION_SCALES:
-        if name == metric.column:
-            return name
-    return "kl"
-
-
-def _base64(jpeg: bytes) -> str:
-    return base64.b64encode(jpeg).decode()

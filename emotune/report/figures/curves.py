@@ -90,7 +90,8 @@ def concordance_curves(title: str, curves: pd.DataFrame, colours: Mapping[str, s
     drawn_variants = set(curves["variant"].unique())
     texts = {variant: wrap_name(variant, NAME_LETTERS) for variant in colours if variant in drawn_variants}
     figure, right = _figure(title, curves, texts, narrow=narrow)
-    axes = place_axes(figure, LEFT, 0.36, full_width(narrow=narrow) - LEFT - right, _height(texts) + 0.16, grid="y")
+    left = LEFT + 0.12  # room for a minus sign
+    axes = place_axes(figure, left, 0.36, full_width(narrow=narrow) - left - right, _height(texts) + 0.16, grid="y")
     limits = axis_limits(curves["val_ccc"], means[["low", "high"]].to_numpy(), 0.1, (-1.0, 1.0))
     _draw_curves(axes, curves, means, "val_ccc", colours, limits)
     axes.set_ylabel(worded("CCC of validation images"))
