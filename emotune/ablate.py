@@ -216,14 +216,14 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
         stage, at = tuning_entry(resolved), resolved.now
         plan = at.plan() if resolved.study.looks or tests else None
         runs, looks = tuple(map(NamedRun.of, plan.runs if plan else at.runs)), resolved.study.looks
-        of_stage = stage_line(resolved)
+        of_stage, frames = stage_line(resolved), {dataset.frames for dataset in resolved.datasets}
         tests, here = () if resolved.awaits_tuning else tests, True
     except InputError:  # its file or data are on another machine, but the store may know it
         registered = Registry(store).find(options.study or QUICKSTART)
         if registered is None:
             raise
         name, plan, runs, looks, tests = registered.name, None, registered.runs, registered.looks, ()
-        stage, of_stage, here = None, [], False
+        stage, of_stage, frames, here = None, [], set[int](), False
     status = study_status(runs, store)
     if plan and tests:
         status["tests"] = transfer_entries(plan, tests)
@@ -234,10 +234,11 @@ def _status(options: argparse.Namespace, console: Console, _: Interruption) -> i
     if options.json:
         print(json.dumps({"study": name, "store": str(store), **status}, indent=1))
         return 0
-    print_status(console, name, status)
-    lines = look_lines(plan) if plan else unjudged_looks(looks)
-    for line in [*of_stage, *lines, *(transfer_lines(plan, tests) if plan else [])]:
-        print_line(console, line)
+    with speaking_of(frames):
+        print_status(console, name, status)
+        lines = look_lines(plan) if plan else unjudged_looks(looks)
+        for line in [*of_stage, *lines, *(transfer_lines(plan, tests) if plan else [])]:
+            print_line(console, line)
     page = Path("reports") / name / "index.html"
     if here and not status["running"] and status["states"].get(State.DONE.value, 0) < status["runs"]:
         print_next(console, reproducing_command(options, model_cards=False).typed())

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["noun_of", "speaking_of", "worded"]
+__all__ = ["noun_of", "speaking_of", "speed_unit", "worded"]
 
 _noun: ContextVar[str] = ContextVar("noun", default="image")
 _WORD = re.compile(r"\b(?:([Aa])n )?([Ii])mage(s?)\b(?!-)")
@@ -34,6 +34,16 @@ def speaking_of(frames: Collection[int]) -> Iterator[None]:
         yield
     finally:
         _noun.reset(before)
+
+
+def speed_unit() -> str:
+    """The unit of a speed of training, short enough for the head of a column.
+
+    >>> with speaking_of([8]):
+    ...     speed_unit()
+    'clips/s'
+    """
+    return {"image": "img"}.get(noun := _noun.get(), f"{noun}s") + "/s"
 
 
 def worded(text: str) -> str:

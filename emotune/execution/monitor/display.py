@@ -17,6 +17,7 @@ from rich.text import Text
 from emotune.config.run import RunConfig
 from emotune.config.shown_options import shown_options
 from emotune.config.types import as_in_study
+from emotune.core.sample_noun import speed_unit
 from emotune.execution.monitor.tracker import RunTracker, TrackedRun
 from emotune.runs.directory import State, Status
 from emotune.runs.progress import RunProgress
@@ -37,11 +38,11 @@ COLUMNS = {
     "epoch": len("validating 1,000"),
     "loss": 5,
     "val %": 5,
-    "img/s": 6,
+    "speed": 6,
     "left": 5,
 }
 """Columns of the live table, and how wide each is at least, so that it keeps its place while runs go on."""
-DROPPED = ("bar", "img/s", "loss", "val %")
+DROPPED = ("bar", "speed", "loss", "val %")
 """Columns that a narrow terminal does without, in this order, before names are cut."""
 
 
@@ -61,6 +62,7 @@ class ProgressDisplay:
         self._printed_at: dict[str, float] = {}
         self._totals_printed_at = self._tracker.now
         self._plain = not console.is_interactive
+        self._speed_unit = speed_unit()  # here, because the live table is drawn in a thread of its own
         self._live = Live(console=console, get_renderable=self.view, transient=True)
 
     def __enter__(self) -> Self:
@@ -118,7 +120,7 @@ class ProgressDisplay:
         """The runs in as many columns as there is room for."""
         rows = [self._cells(tracked) for tracked in shown]
         longest_name, width = max(len(row["run"]) for row in rows), self._console.width - MARGIN
-        columns = dict(COLUMNS)
+        columns = COLUMNS | {"speed": max(COLUMNS["speed"], len(self._speed_unit))}
         for name in DROPPED:
             if longest_name + sum(columns.values()) - columns["run"] + GAP * (len(columns) - 1) > width:
                 del columns[name]
@@ -126,7 +128,7 @@ class ProgressDisplay:
         table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
         for name, least in columns.items():
             table.add_column(
-                "" if name in ("bar", "seed") else name,
+                {"bar": "", "seed": "", "speed": self._speed_unit}.get(name, name),
                 justify="left" if name in ("run", "seed", "epoch", "bar") else "right",
                 min_width=least,
                 max_width=LONGEST_BAR if name == "bar" else None,
@@ -150,7 +152,7 @@ class ProgressDisplay:
             "epoch": training if latest.phase == "training" else f"{latest.phase} {latest.evaluated:,}{of}",
             "loss": _number(latest.loss, ".3f"),
             "val %": f"CCC {ccc:.3f}" if not math.isnan(ccc) else _number(latest.val_accuracy, ".1f"),
-            "img/s": _number(latest.images_per_s, ",.0f" if latest.images_per_s >= 10 else ".1f"),
+            "speed": _number(latest.images_per_s, ",.0f" if latest.images_per_s >= 10 else ".1f"),
             "left": "" if left_s is None else duration(left_s),
         }
 
@@ -163,7 +165,7 @@ class ProgressDisplay:
             self._printed_at[latest.run_id] = now
             cells = self._cells(tracked)
             parts = [f"epoch {cells['epoch']}" if latest.phase == "training" else cells["epoch"]]
-            units = {"loss": "loss {}", "val %": "val {} %", "img/s": "{} img/s", "left": "{} left"}
+            units = {"loss": "loss {}", "val %": "val {} %", "speed": f"{{}} {self._speed_unit}", "left": "{} left"}
             units |= {} if math.isnan(latest.val_ccc) else {"val %": "val {}"}
             parts += [text.format(cells[name]) for name, text in units.items() if cells[name]]
             self._print(f"{self._name(latest.run_id)}: {latest.fraction:4.0%}  {'  '.join(parts)}")

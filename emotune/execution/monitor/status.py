@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from emotune.core.sample_noun import speed_unit
 from emotune.core.storage import Folder
 from emotune.core.terminal import print_table
 from emotune.execution.plan.adaptive import LooksEntry
@@ -163,7 +164,7 @@ def print_status(console: Console, study: str, status: StudyStatus) -> None:
         status: The status of the study.
     """
     if status["running"]:
-        table = Table("variant", "data set", "seed", "epoch", "loss", "val", "img/s", "host", "heartbeat",
+        table = Table("variant", "data set", "seed", "epoch", "loss", "val", speed_unit(), "host", "heartbeat",
                       box=None, pad_edge=False)  # fmt: skip
         for run in status["running"]:
             table.add_row(*_cells(run))

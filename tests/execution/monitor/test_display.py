@@ -10,6 +10,7 @@ from rich.console import Console
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
+from emotune.core.sample_noun import speaking_of
 from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.monitor.observer import RunObservers
 from emotune.execution.monitor.tracker import RunTracker
@@ -94,6 +95,18 @@ def test_a_log_gets_a_plain_line_now_and_then_and_one_for_how_each_run_ended():
     for line, (start, *parts) in zip(others, expected, strict=True):
         assert line.startswith(start)
         assert all(part in line for part in parts)
+
+
+def test_the_speed_of_training_on_clips_is_in_clips_in_a_log_and_a_terminal():
+    a = run("alexnet")
+    with speaking_of([8]):
+        log, screen = Screen(a), Screen(a, terminal=True)
+        narrow = Screen(a, terminal=True, width=70)
+    for one in (log, screen, narrow):  # as in the thread that draws the table, which knows of no noun
+        one.lines.on_progress(at(a, 100))
+    assert "1,234 clips/s" in log.text
+    assert "clips/s" in " ".join(screen.live()).split()
+    assert all(len(line) <= 70 for line in narrow.live())
 
 
 def test_the_log_of_two_hundred_runs_stays_readable():

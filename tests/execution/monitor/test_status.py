@@ -8,6 +8,7 @@ from rich.console import Console
 from emotune.config.model import AlexNetConfig
 from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.train import TrainConfig
+from emotune.core.sample_noun import speaking_of
 from emotune.execution.monitor.status import print_status, study_status
 from emotune.runs.directory import METRICS, RunDirectory
 from emotune.runs.progress import RunProgress
@@ -33,5 +34,10 @@ def test_a_continued_run_that_reads_images_says_how_many_and_keeps_its_epoch(tmp
         assert "1,200/5,000" in shown.getvalue()
         lease.report(RunProgress(run.id, 4, 10, 0.35, step=35, steps=100))
         lease.renew()
-        (entry,) = study_status([NamedRun.of(run)], RunStore(str(tmp_path)))["running"]
+        status = study_status([NamedRun.of(run)], RunStore(str(tmp_path)))
+        (entry,) = status["running"]
         assert (entry["epoch"], entry["step"], "images_read" in entry) == (4, 35, False)
+        clips = StringIO()
+        with speaking_of([8]):
+            print_status(Console(file=clips, width=120), "own", status)
+        assert ("clips/s" in clips.getvalue(), "clips/s" in shown.getvalue()) == (True, False)
