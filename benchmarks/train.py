@@ -29,6 +29,7 @@ from data import crops, extract, make_images
 from torch import nn
 
 from emotune.cli.arguments import CommandLine
+from emotune.config.input_spec import InputSpec
 from emotune.config.model import AlexNetConfig, AttentionConfig, DualBranchConfig, MldrConfig, ModelConfig
 from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef, RunConfig, Selection
@@ -41,6 +42,7 @@ from emotune.data.datasets.resolve import resolve_datasets
 from emotune.data.read.batches import Batch, Split, open_split
 from emotune.data.sources.class_folders import ClassFolders
 from emotune.execution.checks.advice import bf16_factor
+from emotune.models.backbones.catalogue import resolve_inputs
 from emotune.models.build import build
 from emotune.models.cost import cost
 from emotune.models.dropout import SampleDropout
@@ -108,7 +110,8 @@ class Ours:
 def ours(model: ModelConfig, dataset: DatasetRef, batch: int, device: torch.device, precision: str) -> Ours:
     """A network ready for its first step."""
     train = TrainConfig(batch_size=batch, precision=precision, lr=LR)
-    run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train)
+    seen = resolve_inputs({model.name: (model, train)}).get(model.name, InputSpec())
+    run = RunConfig(variant=model.name, dataset=dataset, seed=0, model=model, train=train, input=seen)
     images = open_split(dataset, "train")
     with tempfile.TemporaryDirectory() as scratch:
         state, _ = load_or_init(run, RunDirectory(scratch, run), World(0, 1, device), Resources(), images)
@@ -235,7 +238,7 @@ def on_gpu(dataset: DatasetRef, device: torch.device) -> None:
             try:
                 network = ours(model, dataset, batch, device, "bf16")
                 first = next(iter(network.batches()))
-                resident = replace(first, images=first.images.to(device))
+                resident = replace(first, images=first.images_on(device))
                 step_s = median([network.step_s(resident) for _ in range(ROUNDS + 5)][5:])
                 epoch_s = median(network.epoch_s() for _ in range(ROUNDS))
             except torch.OutOfMemoryError:

@@ -47,6 +47,7 @@ SMALL = {
     "near_duplicates.py": "IMAGES/awe",
     "report.py": "--variants 2 --seeds 2 --images 50 --repeats 1",
     "scale.py": "--most 100",
+    "gpu.py": "--device cpu --minutes 0.3",
     "lrn.py": "--rounds 2",
     "handmade.py": "--images 2 --rounds 1",
     "data.py": "--help",  # minutes at their smallest
