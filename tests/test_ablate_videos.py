@@ -56,7 +56,9 @@ def test_a_study_of_videos_is_planned_trained_and_reported(clips, tmp_path, monk
     assert all(record["accuracy"] > 80 for record in records if "attention_entropy" in record["last_epoch"])
     pages = tmp_path / "reports" / "videos"
     assert (pages / "index.html").exists()
-    assert {path.name for path in pages.glob("overlays-*.png")} == {"overlays-in-spatial.png"}
+    assert {path.name for path in pages.glob("overlays-*.png")} == {
+        "overlays-in-spatial.png", "overlays-frames-in.png",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

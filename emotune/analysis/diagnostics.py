@@ -24,6 +24,7 @@ __all__ = [
     "attention_in_time",
     "calibration",
     "choose_examples",
+    "clip_attention",
     "confusion_shares",
     "disagreements",
     "image_attention",
@@ -179,6 +180,18 @@ def attention_in_time(frames: Sequence[pd.DataFrame], labels: Mapping[str, str])
     weights *= weights.shape[1]
     by_label = weights.groupby(table["sample_id"].map(dict(labels)).to_numpy(), sort=True).mean()
     return pd.concat([weights.mean().to_frame(ALL_CLIPS).T, by_label])
+
+
+def clip_attention(frames: Sequence[pd.DataFrame], ids: Iterable[str]) -> dict[str, np.ndarray]:
+    """The attention weights of the frames of each clip times their number, (T,), means over runs, by sample id.
+
+    Args:
+        frames: The tables of attention over frames of one variant's runs: ``sample_id, layer, weights``.
+        ids: The sample ids; ids that are not among the test clips are ignored.
+    """
+    by_clip = pd.concat(frames).groupby("sample_id")["weights"]
+    rows = {sample: np.stack(by_clip.get_group(sample).tolist()) for sample in ids if sample in by_clip.groups}
+    return {sample: weights.mean(axis=0, dtype=np.float64) * weights.shape[1] for sample, weights in rows.items()}
 
 
 def selection_bias(runs: pd.DataFrame) -> pd.DataFrame:

@@ -63,17 +63,17 @@ class Disagreement:
 def attention_examples(
     results: StudyResults, refs: Mapping[str, DatasetRef]
 ) -> dict[str, dict[InputSpec, dict[str, bytes]]]:
-    """The images to draw attention maps on, as networks see them; empty if no network has attention.
+    """The images to draw attention on, as networks see them; empty if no network has attention.
 
     Returns:
-        JPEGs by data set, input and sample id.
+        JPEGs by data set, input and sample id; those of clips have all frames, one beside another.
     """
     examples: dict[str, dict[InputSpec, dict[str, bytes]]] = {}
     for name, predictions in results.predictions.items():
-        if predictions and results.records.attention:
+        if predictions and (results.records.attention or results.records.over_frames):
             chosen = diagnostics.choose_examples(predictions, MOST_IMAGES)
             examples[name] = {
-                seen: thumbnails(refs[name], chosen, ATTENTION_SIDE, seen)
+                seen: thumbnails(refs[name], chosen, ATTENTION_SIDE, seen, strips=True)
                 for seen in {results.inputs[variant]: None for variant in predictions}
             }
     return examples

@@ -8,6 +8,7 @@ from emotune.analysis.diagnostics import (
     attention_in_time,
     calibration,
     choose_examples,
+    clip_attention,
     confusion_shares,
     disagreements,
     image_attention,
@@ -171,6 +172,16 @@ def test_attention_in_time_is_the_mean_over_runs_and_clips_of_a_label_times_the_
     assert found.index.tolist() == [ALL_CLIPS, "awe", "fear"]
     np.testing.assert_allclose(found, [[7 / 6, 5 / 6], [2, 0], [0.75, 1.25]])
     assert attention_in_time(runs, {}).index.tolist() == [ALL_CLIPS]
+
+
+def test_the_attention_of_a_clip_is_the_mean_over_runs_times_the_number_of_frames():
+    runs = [
+        attended("pqr", "f", [[0.5, 0.5], [1, 0], [0.25, 0.75]]),
+        attended("rpq", "f", [[0.75, 0.25], [0, 1], [1, 0]]),
+    ]
+    found = clip_attention(runs, ["r", "not there", "p"])
+    assert list(found) == ["r", "p"]
+    np.testing.assert_allclose([found["r"], found["p"]], [[1, 1], [0.5, 1.5]])
 
 
 def test_image_attention_is_the_mean_over_runs_and_layers():

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+import numpy as np
 from PIL import Image
 
 from emotune.config.input_spec import InputSpec
@@ -17,11 +18,9 @@ JPEG_QUALITY = 80
 
 
 def thumbnails(
-    ref: DatasetRef, ids: Collection[str], side: int = 96, input_spec: InputSpec = InputSpec()
+    ref: DatasetRef, ids: Collection[str], side: int = 96, input_spec: InputSpec = InputSpec(), *, strips: bool = False
 ) -> dict[str, bytes]:
     """JPEGs of the centre crops of test images, which is what networks see, by sample id in the order of ``ids``.
-
-    Clips are shown by their middle frames.
 
     The result is empty if the manifest does not allow the images to be shown. Samples whose shards do not exist are
     left out.
@@ -31,6 +30,7 @@ def thumbnails(
         ids: The ids of the samples; ids that are not in the shards of test images are ignored.
         side: The height and width of a thumbnail, in pixels.
         input_spec: The input of the network whose centre crops are shown.
+        strips: Whether clips are shown by all their frames, one beside another, instead of by the middle one.
 
     Raises:
         InputError: a shard is damaged.
@@ -48,8 +48,8 @@ def thumbnails(
         for sample in checked_samples(folder, shard):
             if sample.key in ids:
                 pixels = center_crop(decode_sample(sample, str(folder / shard.file), seen), seen.side)
-                if seen.frames > 1:
-                    pixels = pixels[seen.frames // 2]
-                thumbnail = Image.fromarray(pixels).resize((side, side), Image.Resampling.LANCZOS)
-                jpegs[sample.key] = encode_jpeg(thumbnail, JPEG_QUALITY)
+                frames = [pixels] if seen.frames == 1 else pixels if strips else [pixels[seen.frames // 2]]
+                small = [Image.fromarray(one).resize((side, side), Image.Resampling.LANCZOS) for one in frames]
+                strip = Image.fromarray(np.concatenate([np.asarray(one) for one in small], axis=1))
+                jpegs[sample.key] = encode_jpeg(strip, JPEG_QUALITY)
     return {sample_id: jpegs[sample_id] for sample_id in dict.fromkeys(ids) if sample_id in jpegs}

@@ -12,13 +12,15 @@ from emotune.config.input_spec import InputSpec
 from emotune.core.sample_noun import worded
 from emotune.report.figures import attention, curves
 from emotune.report.figures.entry import FigureEntry, for_both_widths
-from emotune.report.figures.frames import attention_strips
+from emotune.report.figures.frames import attended_clips, attention_strips
 from emotune.report.figures.layout import seed_count_text
 from emotune.report.figures.style import variant_colours
 from emotune.report.results import StudyResults
 
 __all__ = ["attention_figures", "entropy_figures"]
 
+MOST_CLIPS = 4
+"""Clips shown with attention over their frames."""
 SCALE = "Colours, in every study alike: from a quarter of a uniform weight to four times as much."
 
 
@@ -60,9 +62,11 @@ def attention_figures(
         results: The study's results.
         dataset: The data set.
         title: Its title.
-        by_input: JPEGs of the images to draw attention maps on, by input of the network and sample id.
+        by_input: JPEGs of the images to draw attention on, by input of the network and sample id; of clips all frames,
+            one beside another.
     """
     yield from _in_time(results, dataset, title)
+    yield from _example_clips(results, dataset, title, by_input)
     maps: dict[str, np.ndarray] = {}
     predictions = results.predictions[dataset]
     by_variant = {variant: tables for variant in predictions if (tables := _tables(results, dataset, variant))}
@@ -115,6 +119,33 @@ def _in_time(results: StudyResults, dataset: str, title: str) -> Iterator[Figure
         f"{dataset}, {seed_count_text(runs)}: attention weights of the frames, mean over the test clips, times "
         f"the number of frames; uniform weights are 1. {SCALE}",
         f"Mean attention over the frames of the test clips of {dataset}, by class: {', '.join(strips)}",
+    )
+
+
+def _example_clips(
+    results: StudyResults, dataset: str, title: str, by_input: Mapping[InputSpec, Mapping[str, bytes]]
+) -> Iterator[FigureEntry]:
+    """The figure of example clips with attention over their frames; none if no network has it or none may be shown."""
+    tables = {
+        variant: found
+        for variant in results.predictions[dataset]
+        if (found := _tables(results, dataset, variant, over_frames=True))
+    }
+    if not tables:
+        return
+    first = next(iter(tables))
+    clips = dict(list(by_input.get(results.inputs[first], {}).items())[:MOST_CLIPS])
+    if not clips:
+        return
+    weights = {variant: diagnostics.clip_attention(found, clips) for variant, found in tables.items()}
+    labels = {} if dataset in results.records.dimensions else _labels(results, dataset, first)
+    yield FigureEntry(
+        f"overlays-frames-{dataset}",
+        attended_clips(title, clips, weights, labels),
+        f"{dataset}, {seed_count_text(map(len, tables.values()))}: frames of example test clips, as {first} sees them, "
+        "and below them the attention weights of all frames, mean over seeds, times the number of frames. The clips "
+        f"were chosen by a hash of their ids. {SCALE}",
+        f"Example clips of {dataset} with the attention over their frames of {', '.join(tables)}",
     )
 
 

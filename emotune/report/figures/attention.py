@@ -13,7 +13,7 @@ from PIL import Image
 from emotune.report.figures.layout import colour_bar, draw_title, place_axes, wrap_name
 from emotune.report.figures.style import NARROW, SMALL, STYLE, full_width
 
-__all__ = ["attention_overlays", "mean_attention_maps", "overlay_map", "shades"]
+__all__ = ["attention_overlays", "frames_of", "mean_attention_maps", "overlay_map", "shades"]
 
 COLOURS = "magma"  # perceptually uniform, also for colour-blind readers and in grey print
 GAP, LEFT, TOP = 0.16, 0.06, 0.36
@@ -64,7 +64,8 @@ def attention_overlays(
 
     Args:
         title: The title: data set and variant.
-        images: JPEGs of square images by sample id.
+        images: JPEGs of square images by sample id; of clips, whose frames are beside one another, the middle one is
+            drawn.
         maps: Attention weights times the number of positions (H, W) by sample id; images without a map are not drawn.
         captions: The text below each image, by sample id.
     """
@@ -77,7 +78,8 @@ def attention_overlays(
     draw_title(figure, title, "brighter: more weight; one scale for all maps")
     for i, sample in enumerate(shown):
         x, y = LEFT + i % columns * (2 * side + 0.03 + GAP), TOP + i // columns * (side + foot + 0.06)
-        image = Image.open(io.BytesIO(images[sample])).convert("RGB")
+        frames = frames_of(images[sample])
+        image = frames[len(frames) // 2]
         for k, pixels in enumerate((np.asarray(image), overlay_map(image, shades(maps[sample])))):
             axes = place_axes(figure, x + k * (side + 0.03), y, side, side)
             # Five bits per channel halve the file. SVG stores whole pixels; the viewer scales them.
@@ -86,6 +88,13 @@ def attention_overlays(
         figure.text(x / NARROW, 1 - (y + side + 0.05) / figure.get_figheight(), texts[sample], va="top", fontsize=SMALL,
                     linespacing=1.25)  # fmt: skip
     return figure
+
+
+def frames_of(jpeg: bytes) -> list[Image.Image]:
+    """The square frames that are beside one another in a JPEG; of an image that one alone."""
+    strip = Image.open(io.BytesIO(jpeg)).convert("RGB")
+    side = strip.height
+    return [strip.crop((left, 0, left + side, side)) for left in range(0, strip.width, side)]
 
 
 def shades(weights: np.ndarray) -> np.ndarray:

@@ -1,17 +1,18 @@
-"""Attention over the frames of clips: a strip in time for each class."""
+"""Attention over the frames of clips: a strip in time for each class, and below the frames of example clips."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
-from emotune.report.figures.attention import COLOURS, MARKS, shades
+from emotune.report.figures.attention import COLOURS, MARKS, frames_of, shades
 from emotune.report.figures.layout import colour_bar, draw_title, place_axes, text_width, wrap_name
-from emotune.report.figures.style import SMALL, SOFT, STYLE, full_width
+from emotune.report.figures.style import NARROW, SMALL, SOFT, STYLE, full_width
 
-__all__ = ["attention_strips"]
+__all__ = ["attended_clips", "attention_strips"]
 
 LEFT, TOP, GAP, FOOT = 0.06, 0.42, 0.3, 0.34
 """Inches."""
@@ -19,6 +20,12 @@ ROW = 0.2
 """The height of a row in inches."""
 NUMBER = 0.34
 """The width in inches from which on a cell holds its number."""
+MOST_FRAMES = 8
+"""The most frames that are shown of a clip; their weights are shown of all."""
+LARGEST_FRAME, CELL = 0.9, 0.13
+"""The largest side of a frame, and the height of the weights below it, in inches."""
+FRAME_PIXELS = 120
+"""The pixels per inch of a frame that is stored; a page shows 96."""
 MOST_NUMBERS = 100
 """The most cells of a figure with numbers, which take much room in files."""
 
@@ -66,7 +73,70 @@ def attention_strips(title: str, strips: Mapping[str, pd.DataFrame], *, narrow: 
                 axes.text(frame + 0.5, row + 0.5, f"{value:.2f}", ha="center", va="center", fontsize=SMALL,
                           color=colour)  # fmt: skip
         if number == 0:
-            ticks = {float(shades(np.array(weight))): text for weight, text in MARKS.items()}
-            colour_bar(figure, mesh, "1 = uniform weights", ticks, 0.38 if narrow else 0.1)
+            _draw_scale(figure, mesh, 0.38 if narrow else 0.1)
         y += GAP + heights[variant] + FOOT
     return figure
+
+
+@rc_context(STYLE)
+def attended_clips(
+    title: str, clips: Mapping[str, bytes], weights: Mapping[str, Mapping[str, np.ndarray]], labels: Mapping[str, str]
+) -> Figure:
+    """Frames of clips in time, and below them the attention weights of all frames, a row of cells for each variant.
+
+    The figure is as wide as a narrow screen: pixels are stored once for both widths of the page. Of a clip of many
+    frames, each that is shown is the middle one of those whose weights are below it.
+
+    Args:
+        title: The data set's title.
+        clips: JPEGs of clips, whose square frames are beside one another, by sample id.
+        weights: Attention weights times the number of frames, (T,), by variant and sample id; every variant has those
+            of all clips.
+        labels: The text above each clip, by sample id.
+    """
+    across = NARROW - 2 * LEFT
+    names = {variant: wrap_name(variant, 36) for variant in weights}
+    texts = {sample: wrap_name(labels.get(sample, ""), 50) for sample in clips}
+    rows = {variant: 0.06 + 0.125 * (name.count("\n") + 1) for variant, name in names.items()}
+    frames = {sample: frames_of(jpeg) for sample, jpeg in clips.items()}
+    step = -(-max(map(len, frames.values())) // MOST_FRAMES)
+    cells = {sample: across / len(of) for sample, of in frames.items()}
+    sides = {sample: min(step * cell - 0.03, LARGEST_FRAME) for sample, cell in cells.items()}
+    heads = {sample: 0.08 + 0.125 * (text.count("\n") + 1) for sample, text in texts.items()}
+    below = sum(head + CELL for head in rows.values())
+    top = TOP + 0.2
+    figure = Figure(figsize=(NARROW, top + sum(heads.values()) + sum(sides.values()) + len(clips) * (below + 0.12)))
+    draw_title(figure, title)
+    height, y = figure.get_figheight(), top
+    for sample, pictures in frames.items():
+        cell, side = cells[sample], sides[sample]
+        figure.text(LEFT / NARROW, 1 - (y + 0.04) / height, texts[sample], va="top", linespacing=1.25)
+        y += heads[sample]
+        for group in range(len(pictures) // step):
+            left = LEFT + group * step * cell + (step * cell - side) / 2
+            axes = place_axes(figure, left, y, side, side)
+            pixels = np.asarray(pictures[group * step + step // 2].resize((round(FRAME_PIXELS * side),) * 2))
+            axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")  # as of `attention_overlays`
+            axes.set_axis_off()
+        y += side
+        for variant, name in names.items():
+            values = weights[variant][sample]
+            text = f"{name}: {values.min():.2f} to {values.max():.2f}"
+            bottom = 1 - (y + rows[variant] - 0.02) / height
+            figure.text(LEFT / NARROW, bottom, text, va="bottom", fontsize=SMALL, color=SOFT, linespacing=1.25)
+            axes = place_axes(figure, LEFT, y + rows[variant], across, CELL)
+            mesh = axes.pcolormesh(shades(values[None]), vmin=0, vmax=1, cmap=COLOURS, edgecolors="white",
+                                   linewidth=0.5)  # fmt: skip
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(False)
+            y += rows[variant] + CELL
+            if len(figure.axes) == len(pictures) // step + 1:
+                _draw_scale(figure, mesh, 0.38)
+        y += 0.12
+    return figure
+
+
+def _draw_scale(figure: Figure, mesh: ScalarMappable, top: float) -> None:
+    """Draws the colour scale of all attention weights, ``top`` inches below the figure's upper edge."""
+    ticks = {float(shades(np.array(weight))): text for weight, text in MARKS.items()}
+    colour_bar(figure, mesh, "1 = uniform weights", ticks, top)

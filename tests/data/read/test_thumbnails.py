@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from videos import write_class_folders
 
 from emotune.config.input_spec import InputSpec
 from emotune.config.run import DatasetRef
@@ -20,6 +21,7 @@ from emotune.data.manifest import MANIFEST, Manifest, read_manifest
 from emotune.data.read.thumbnails import thumbnails
 from emotune.data.shard_reader import checked_samples, decode_sample
 from emotune.data.sources.class_folders import ClassFolders
+from emotune.data.sources.video import Video
 
 
 def keys_of_test_images(ref: DatasetRef) -> list[str]:
@@ -49,6 +51,19 @@ def test_a_thumbnail_is_what_networks_see_of_the_image_in_small(drawn: DatasetRe
     assert np.abs(np.asarray(image, float) - np.asarray(crop, float)).mean() < 6
     assert np.abs(np.asarray(image, float) - np.asarray(whole, float)).mean() > 6
     assert thumbnails(drawn, [first], input_spec=seen) == {first: found[first]}, "the same bytes each time"
+
+
+def test_clips_are_shown_by_their_middle_frame_or_by_all_frames_in_the_order_of_time(tmp_path: Path):
+    clips = write_class_folders(tmp_path / "in", 20)
+    listing = Video(clips, frames=3, labels="any").listing()
+    write_shards(listing, Folder(str(tmp_path / "clips")), shares=(0.4, 0.3, 0.3), allow_thumbnails=True)
+    (ref,) = resolve_datasets([str(tmp_path / "clips")])
+    key = keys_of_test_images(ref)[0]
+    middle = np.asarray(Image.open(io.BytesIO(thumbnails(ref, [key])[key])), float)
+    strip = np.asarray(Image.open(io.BytesIO(thumbnails(ref, [key], strips=True)[key])), float)
+    assert (middle.shape, strip.shape) == ((96, 96, 3), (96, 288, 3))
+    away = [np.abs(middle - strip[:, 96 * n : 96 * n + 96]).mean() for n in range(3)]
+    assert away[1] < 2 < min(away[0], away[2])
 
 
 def photographs(tmp_path: Path, **options: bool) -> Manifest:

@@ -238,6 +238,18 @@ DRAW["overlays"] = lambda r: attention.attention_overlays(
     "scenes", {v: r.image for v in r.variants}, {v: r.maps[f"{v} features.attention"] for v in r.variants},
     dict.fromkeys(r.variants, "awe: right in all seeds, where alexnet says contentment"),
 )  # fmt: skip
+DRAW["clips"] = lambda r: frames.attended_clips(
+    "scenes", dict.fromkeys("abc", strip(r.image)),
+    {v: dict.fromkeys("abc", table.to_numpy()[0]) for v, table in r.strips.items()},
+    dict.fromkeys("abc", "a-class-of-a-really-long-name, which needs more than a line of a figure"),
+)  # fmt: skip
+
+
+def strip(image: bytes) -> bytes:
+    """A clip of eight frames: the image, turned more and more."""
+    frame, jpeg = Image.open(io.BytesIO(image)), io.BytesIO()
+    Image.fromarray(np.concatenate([np.asarray(frame.rotate(90 * n)) for n in range(8)], axis=1)).save(jpeg, "JPEG")
+    return jpeg.getvalue()
 
 
 @pytest.fixture(scope="session", params=STUDIES)

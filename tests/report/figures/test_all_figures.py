@@ -73,6 +73,7 @@ def test_a_usual_figure_is_small_and_all_vectors_but_photographs_and_colour_bars
         "mean_maps": 1,
         "transfer": 1,
         "overlays": 2 * len(usual.variants),
+        "clips": 3 * 8 + 1,
     }
     assert image.count(b"<image") == bars.get(kind.removeprefix("narrow_"), 0)
 
