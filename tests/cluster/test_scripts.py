@@ -49,3 +49,14 @@ def test_the_batch_script_refuses_an_environment_without_emotune(tmp_path: Path)
     missing = run("bash", str(BATCH), "few.yaml", SLURM_JOB_ID="1", EMOTUNE_SETUP=str(tmp_path / "nothing"))
     assert missing.returncode == 2
     assert "EMOTUNE_SETUP" in missing.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_the_checks_end_at_once_where_the_disk_has_too_little_space(tmp_path: Path):
+    mounted = 'mount -t tmpfs -o size=64M none "$TMPDIR" && exec timeout 60 .ci/run'
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", mounted]
+    refused = subprocess.run(command, cwd=CHECKOUT, env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True,
+                             text=True, check=False)  # fmt: skip
+    assert refused.returncode == 1
+    assert f"0 GB of disk are free in {tmp_path}," in refused.stdout
+    assert all(word in refused.stderr for word in ("13 GB", str(tmp_path), "TMPDIR="))
