@@ -13,7 +13,7 @@ __all__ = ["check_initial_weights", "check_local_weights"]
 
 
 def check_initial_weights(runs: Sequence[RunConfig], show: Callable[[str], None] = lambda line: None) -> list[str]:
-    """A line on what speaks against the weights of each variant that does not begin from scratch.
+    """A line on each thing that speaks against weights, which names the variants that begin with them.
 
     Args:
         runs: The runs.
@@ -22,7 +22,7 @@ def check_initial_weights(runs: Sequence[RunConfig], show: Callable[[str], None]
     Raises:
         InputError: weights are missing, or do not fit their networks; one line for each variant.
     """
-    notes, problems = list[str](), list[str]()
+    notes, problems = dict[str, list[str]](), list[str]()
     outcomes: dict[object, str | InputError] = {}
     for run in {(run.variant, run.dataset.whole): run for run in runs}.values():
         if run.weights is None:
@@ -37,9 +37,9 @@ def check_initial_weights(runs: Sequence[RunConfig], show: Callable[[str], None]
             option = "" if str(outcome).startswith("model.") else "train.init: "
             problems.append(f"variants.{run.variant}: {option}{outcome}")
         elif outcome:
-            notes.append(f"{run.variant}: {outcome}.")
+            notes.setdefault(outcome, []).append(run.variant)
     raise_if_any(list(dict.fromkeys(problems)))
-    return list(dict.fromkeys(notes))
+    return [f"{', '.join(dict.fromkeys(variants))}: {note}." for note, variants in notes.items()]
 
 
 def check_local_weights(runs: Sequence[RunConfig]) -> list[str]:

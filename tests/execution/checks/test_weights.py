@@ -1,5 +1,6 @@
 """Plans of runs that begin with a file of weights: one that does not fit is refused, and no code is executed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from safetensors.torch import save_file
 from torchvision.models import resnet18
 
 from emotune.ablate import main
+from emotune.config.backbone import BackboneConfig
+from emotune.config.heads import MaxHeadConfig, MeanHeadConfig
 from emotune.execution.checks.weights import check_initial_weights, check_local_weights
 
 CODE = """
@@ -77,3 +80,16 @@ def test_notes_on_a_file_are_the_same_in_a_plan(tmp_path: Path):
     run = run_with(write_npz(tmp_path / "x.npz", caffes_arrays()), NARROW)
     assert check_local_weights([run]) == check_initial_weights([run])
     assert "lrn caffe" in check_local_weights([run])[0]
+
+
+def test_a_note_on_a_file_and_a_network_is_one_line_however_many_variants_begin_with_it(tmp_path: Path):
+    renamed = {f"part{k}.tensor": one for k, one in enumerate(resnet18().state_dict().values())}
+    torch.save(renamed, tmp_path / "x.pth")
+    runs = []
+    for head in (MeanHeadConfig(name="mean"), MaxHeadConfig(name="max")):
+        run = run_with(tmp_path / "x.pth", BackboneConfig(backbone="torchvision:resnet18", head=head))
+        runs += [replace(run, variant=f"{head.name} {k}", seed=k) for k in (0, 1)]
+    (line,) = check_local_weights(runs)
+    assert line.startswith("mean 0, mean 1, max 0, max 1: ")
+    (of_another,) = check_local_weights([run_with(write_npz(tmp_path / "x.npz", caffes_arrays()), NARROW)])
+    assert check_local_weights([*runs, run_with(tmp_path / "x.npz", NARROW)]) == [line, of_another]
