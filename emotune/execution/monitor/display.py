@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
@@ -41,9 +42,12 @@ COLUMNS = {
     "speed": 6,
     "left": 5,
 }
-"""Columns of the live table, and how wide each is at least, so that it keeps its place while runs go on."""
-DROPPED = ("bar", "speed", "loss", "val %")
-"""Columns that a narrow terminal does without, in this order, before names are cut."""
+"""Columns of the live table, and how wide each is at least, so that it keeps its place while runs go on.
+
+A terminal that is too narrow for it does without the bar; a narrower one has two lines for each run, without columns.
+"""
+LEAST_NAME = 4
+BETWEEN = " · "
 
 
 class ProgressDisplay:
@@ -74,7 +78,7 @@ class ProgressDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
-        self._print(self._totals())
+        self._print(BETWEEN.join(self._totals()))
 
     def on_progress(self, progress: RunProgress) -> None:
         """Shows how far a run is."""
@@ -105,39 +109,79 @@ class ProgressDisplay:
         needs_attention = status.state in (State.FAILED, State.DIVERGED)
         name = self._name(run_id)
         run = f"{name} ({run_id})" if needs_attention and name != run_id else name
-        self._print(f"{count} {run}: {outcome}", mark, whole=needs_attention)
+        self._print(f"{count} {run}: {outcome}", mark)
 
     def view(self) -> RenderableType:
-        """The live lines: a table of the runs that are being trained, and the totals."""
-        active = list(self._tracker.active.values())
-        shown = active[: max(1, self._console.height - 5)]
-        parts: list[RenderableType] = [self._table(shown)] if shown else []
+        """The live lines: the runs that are being trained, as a table if there is room for it, and the totals."""
+        active, columns = list(self._tracker.active.values()), self._columns()
+        room = self._console.height - 5
+        shown = active[: max(1, room if columns else room // 2)]
+        parts: list[RenderableType] = []
+        if shown:
+            parts.append(self._table(shown, columns) if columns else Group(*map(self._two_lines, shown)))
         if len(active) > len(shown):
             parts.append(_cut(Text(f"and {len(active) - len(shown)} more runs", "dim")))
-        return Padding(Group(*parts, _cut(Text(self._totals(), "bold"))), (1, 0, 0, MARGIN))
+        totals = (_cut(Text(line, "bold")) for line in _filled(self._totals(), BETWEEN, self._width))
+        return Padding(Group(*parts, *totals), (1, 0, 0, MARGIN))
 
-    def _table(self, shown: Sequence[TrackedRun]) -> Table:
-        """The runs in as many columns as there is room for."""
-        rows = [self._cells(tracked) for tracked in shown]
-        longest_name, width = max(len(row["run"]) for row in rows), self._console.width - MARGIN
-        columns = COLUMNS | {"speed": max(COLUMNS["speed"], len(self._speed_unit))}
-        for name in DROPPED:
-            if longest_name + sum(columns.values()) - columns["run"] + GAP * (len(columns) - 1) > width:
-                del columns[name]
+    @property
+    def _width(self) -> int:
+        return self._console.width - MARGIN
+
+    def _columns(self) -> Mapping[str, int]:
+        """The columns for which there is room beside the longest name of the study; none if there are too many."""
+        names = (name.rpartition(" ")[0] or name for name in self._names.values())
+        columns = COLUMNS | {
+            "run": max((len(name) for name in names), default=0),
+            "speed": max(COLUMNS["speed"], len(self._speed_unit)),
+        }
+        for lacking in ("bar", None):
+            if sum(columns.values()) + GAP * (len(columns) - 1) <= self._width:
+                return columns
+            columns = {name: width for name, width in columns.items() if name != lacking}
+        return {}
+
+    def _table(self, shown: Sequence[TrackedRun], columns: Mapping[str, int]) -> Table:
+        """The runs, one in each row."""
         flexible = "bar" if "bar" in columns else "run"
         table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
-        for name, least in columns.items():
+        for name in columns:
             table.add_column(
                 {"bar": "", "seed": "", "speed": self._speed_unit}.get(name, name),
                 justify="left" if name in ("run", "seed", "epoch", "bar") else "right",
-                min_width=least,
+                min_width=COLUMNS[name],
                 max_width=LONGEST_BAR if name == "bar" else None,
                 no_wrap=name != flexible,
             )
-        for row, tracked in zip(rows, shown, strict=True):
+        for tracked in shown:
+            row = self._cells(tracked)
             bar = ProgressBar(1.0, tracked.latest.fraction, complete_style="cyan", finished_style="cyan")
             table.add_row(*(bar if name == "bar" else _cut(Text(row[name])) for name in columns))
         return table
+
+    def _two_lines(self, tracked: TrackedRun) -> RenderableType:
+        """A run by its name and how far it is, and below them as many of its numbers as there is room for."""
+        latest, cells = tracked.latest, self._cells(tracked)
+        far = cells["epoch"]
+        if latest.phase != "training" and latest.to_read:  # two numbers of six digits leave no room for a name
+            far = f"{latest.phase} {latest.evaluated / latest.to_read:.0%}"
+        seed, far = f" {cells['seed']}".rstrip(), "  ".join(filter(None, [far, cells["left"]]))
+        name = Text(cells["run"])
+        name.truncate(max(LEAST_NAME, self._width - cell_len(seed + far) - GAP), overflow="ellipsis")
+        space = " " * max(GAP, self._width - name.cell_len - cell_len(seed + far))
+        numbers = _filled(self._numbers(tracked, cells, "loss", "val %", "speed"), " " * GAP, self._width - GAP)
+        below = Text(" " * GAP + "".join(numbers[:1]), "dim")
+        return Group(_cut(Text.assemble(name, seed, space, far)), _cut(below))
+
+    def _numbers(self, tracked: TrackedRun, cells: Mapping[str, str], *names: str) -> Sequence[str]:
+        """Those numbers of a run that are known, each with its name or unit, for where no header says what they are."""
+        units = {
+            "loss": "loss {}",
+            "val %": "val {} %" if math.isnan(tracked.latest.val_ccc) else "val {}",
+            "speed": f"{{}} {self._speed_unit}",
+            "left": "{} left",
+        }
+        return [units[name].format(cells[name]) for name in names if cells[name]]
 
     def _cells(self, tracked: TrackedRun) -> Mapping[str, str]:
         """The texts of a run by column; empty where a number is not known."""
@@ -165,15 +209,13 @@ class ProgressDisplay:
             self._printed_at[latest.run_id] = now
             cells = self._cells(tracked)
             parts = [f"epoch {cells['epoch']}" if latest.phase == "training" else cells["epoch"]]
-            units = {"loss": "loss {}", "val %": "val {} %", "speed": f"{{}} {self._speed_unit}", "left": "{} left"}
-            units |= {} if math.isnan(latest.val_ccc) else {"val %": "val {}"}
-            parts += [text.format(cells[name]) for name, text in units.items() if cells[name]]
+            parts += self._numbers(tracked, cells, "loss", "val %", "speed", "left")
             self._print(f"{self._name(latest.run_id)}: {latest.fraction:4.0%}  {'  '.join(parts)}")
         if now - self._totals_printed_at >= max(TOTALS_EVERY_S, self._tracker.elapsed_s / 20):
             self._totals_printed_at = now
-            self._print(self._totals())
+            self._print(BETWEEN.join(self._totals()))
 
-    def _totals(self) -> str:
+    def _totals(self) -> Sequence[str]:
         ended: Counter[State] = self._tracker.counts()
         counts = {state.value: ended[state] for state in (State.FAILED, State.DIVERGED, State.INTERRUPTED)} | {
             "running": len(self._tracker.active),
@@ -186,18 +228,18 @@ class ProgressDisplay:
         left_s = self._tracker.left_s()
         if left_s:
             parts.append(f"about {duration(left_s)} left")
-        return " · ".join(parts)
+        return parts
 
     def _name(self, run_id: str) -> str:
         return self._names.get(run_id, run_id)
 
-    def _print(self, text: str, mark: tuple[str, str] = (" ", ""), whole: bool = False) -> None:
-        """Prints a line that stays; a terminal cuts it, or wraps it below its beginning if it must be ``whole``."""
+    def _print(self, text: str, mark: tuple[str, str] = (" ", "")) -> None:
+        """Prints a line that stays; a terminal wraps it below its beginning."""
         if self._plain:
             self._console.print(Text.assemble("  ", mark, " ", text), soft_wrap=True, highlight=False)
             return
         grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_row(Text.assemble("  ", mark), Text(text) if whole else _cut(Text(text)))
+        grid.add_row(Text.assemble("  ", mark), Text(text, overflow="fold"))
         self._console.print(grid)
 
 
@@ -235,6 +277,17 @@ def _names(runs: Sequence[RunConfig]) -> dict[str, str]:
             names[run.id] = " ".join([*parts[run.id], *setting, f"s{run.seed}"]) if setting else name
     ambiguous = {name for name, count in Counter(names.values()).items() if count > 1}
     return {run_id: run_id if name in ambiguous else name for run_id, name in names.items()}
+
+
+def _filled(parts: Sequence[str], between: str, width: int) -> list[str]:
+    """The parts in lines, each with as many as fit into the width, in their order."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and cell_len(lines[-1] + between + part) <= width:
+            lines[-1] += between + part
+        else:
+            lines.append(part)
+    return lines
 
 
 def _cut(text: Text) -> Text:

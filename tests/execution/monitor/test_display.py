@@ -1,73 +1,16 @@
-import io
 import math
 import pickle
 import re
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
+from progress_screen import STEPS, Clock, Screen, at, run
 
-from emotune.config.model import AlexNetConfig
-from emotune.config.run import DatasetRef, RunConfig
-from emotune.config.train import TrainConfig
 from emotune.core.sample_noun import speaking_of
-from emotune.execution.monitor.display import ProgressDisplay
 from emotune.execution.monitor.observer import RunObservers
 from emotune.execution.monitor.tracker import RunTracker
 from emotune.runs.directory import State, Status
 from emotune.runs.progress import RunProgress
-
-STEPS = 400
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def run(variant: str, seed: int = 0, data: str = "scenes") -> RunConfig:
-    dataset = DatasetRef(name=data, location=data, content_hash=data)
-    model = AlexNetConfig(width=1 + sum(map(ord, variant)) / 1000)  # the variant's name is not in a run's id
-    return RunConfig(variant=variant, dataset=dataset, seed=seed, model=model, train=TrainConfig(epochs=4))
-
-
-def at(run: RunConfig, step: int, **more: object) -> RunProgress:
-    numbers = {"loss": 1.5, "val_accuracy": 31.2, "images_per_s": 1234.5} | more
-    return RunProgress(run.id, step // 100 + 1, 4, step / STEPS, step=step, steps=STEPS, **numbers)
-
-
-class Screen:
-    """A display, and the lines that a terminal or a log shows of it."""
-
-    def __init__(self, *runs: RunConfig, terminal: bool = False, width: int = 120) -> None:
-        self.runs, self.clock, self._out = runs, Clock(), io.StringIO()
-        self._console = Console(
-            file=self._out, width=width, height=20, force_terminal=terminal, force_interactive=terminal,
-            color_system=None,
-        )  # fmt: skip
-        self.lines = ProgressDisplay(self._console, runs, self.clock)
-
-    @property
-    def text(self) -> str:
-        return self._out.getvalue()
-
-    def live(self) -> list[str]:
-        """The lines that the terminal shows below those that stay."""
-        with self._console.capture() as capture:
-            self._console.print(self.lines.view())
-        return [line.rstrip() for line in capture.get().splitlines()]
-
-    def pass_time(self, seconds: float, every_s: float, pace: float, *runs: RunConfig) -> None:
-        """Lets the runs take ``pace`` steps a second, and reports their progress."""
-        until = self.clock.now + seconds
-        while self.clock.now < until:
-            self.clock.now += every_s
-            for one in runs:
-                self.lines.on_progress(at(one, min(STEPS, int(pace * self.clock.now))))
 
 
 def test_a_log_gets_a_plain_line_now_and_then_and_one_for_how_each_run_ended():
@@ -125,36 +68,6 @@ def test_the_log_of_two_hundred_runs_stays_readable():
     assert sum("alexnet s100:" in line for line in lines) > 2
     assert sum("elapsed" in line for line in lines) > 20
     assert len(lines) < 1000, "of 8 hours"
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 140])
-def test_a_terminal_gets_one_line_per_run_and_nothing_wraps(width: int):
-    runs = [run("alexnet"), run("dual-plain-with-a-very-long-name-of-its-own", 12)]
-    screen = Screen(*runs, terminal=True, width=width)
-    screen.pass_time(60, 0.5, 4, *runs)
-    shown = screen.live()
-    assert all(len(line) <= width for line in shown)
-    assert [line.split()[0] for line in shown if line] == ["run", "alexnet", shown[3].split()[0], "0"]
-    assert "3/4" in shown[2]
-    assert " s12 " in shown[3], "a short name keeps its seed"
-    if width >= 80:
-        assert "0:40" in shown[3]
-    if width >= 140:
-        assert "31.2" in shown[3]
-        assert "1.500" in shown[2]
-        assert "━" in shown[2]
-        assert runs[1].variant in shown[3]
-
-
-def test_a_terminal_with_few_lines_shows_how_many_runs_it_leaves_out():
-    runs = [run("alexnet", seed) for seed in range(30)]
-    screen = Screen(*runs, terminal=True)
-    for one in runs:
-        screen.lines.on_progress(at(one, 5))
-    shown = screen.live()
-    assert len(shown) < 20
-    assert re.findall(r"\d+", shown[-2]) == ["15"]
-    assert "30 running" in shown[-1]
 
 
 def test_phases_are_shown():
