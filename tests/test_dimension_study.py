@@ -11,6 +11,7 @@ from PIL import Image
 from rated import AROUSAL, VALENCE, rated_scenes
 
 from emotune import predict
+from emotune.analysis.rating_noise import noise_bound
 from emotune.api.results import load_predictor, load_results
 from emotune.api.run_study import run_study
 from emotune.config.load import load_study
@@ -18,6 +19,7 @@ from emotune.config.metric_scales import DIMENSION_METRICS
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.shards import write_shards
+from emotune.data.manifest import read_manifest
 from emotune.execution.plan.resolved_study import resolve_study
 from emotune.execution.run.session import ExecutionOptions
 from emotune.runs.predictions import mean_concordance
@@ -107,6 +109,18 @@ def test_the_report_tells_which_features_regressions_need_and_which_images_are_p
     shown = [sample for sample in test["sample_id"] if sample in page[start:]]
     assert len(shown) >= 8 and page[start:].count("predicted: valence ") == 8 * 4
     assert page[start:].count("data:image/jpeg;base64,") == 8 * 4
+
+
+def test_the_report_says_what_the_noise_of_raters_leaves_to_be_reached(place):
+    manifest = read_manifest(Folder(str(place / "data")))
+    assert manifest.rating_errors == pytest.approx({"valence": 1.25**2 / 20})
+    test = pd.read_parquet(next(place.glob("runs/alexnet-*s0*/predictions.parquet")))
+    bound = noise_bound(test["true_valence"].to_numpy(), 1.25**2 / 20)
+    for text in ((place / "report" / "index.html").read_text(), (place / "report" / "report.md").read_text()):
+        sentence = text[text.index("happened to rate") :][:400]
+        for number in (f"{bound.ccc:.3f}", f"{bound.pearson:.3f}", f"{bound.rmse:.2f}", f"{bound.reliability:.3f}"):
+            assert number in sentence
+        assert "arousal" not in sentence
 
 
 def test_results_are_on_the_dimensions_own_scales(place):

@@ -9,7 +9,7 @@ import io
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -121,6 +121,8 @@ class Manifest:
             are in every split as far as possible.
         dimensions: The D rated dimensions with their scales; empty for other targets.
         frames: The number of frames of each sample, which are squares below each other in its JPEG; 1 for images.
+        rating_errors: The mean over the source's images of the squared standard error of the mean rating, on the
+            dimension's own scale, of the dimensions whose raters' number and standard deviation are known.
     """
 
     name: Name
@@ -140,6 +142,7 @@ class Manifest:
     target: Target = "classes"
     dimensions: tuple[Dimension, ...] = ()
     frames: Annotated[int, Field(ge=1)] = 1
+    rating_errors: Mapping[SingleLine, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_coherent(self) -> "Manifest":
@@ -212,6 +215,8 @@ def write_manifest(folder: Folder, manifest: Manifest) -> None:
         del value["target"], value["dimensions"]
     if manifest.frames == 1:
         del value["frames"]
+    if not manifest.rating_errors:
+        del value["rating_errors"]
     folder.write_json(MANIFEST, value | {"sha256": _manifest_digest(value)})
 
 

@@ -35,7 +35,6 @@ from emotune.report.caveats import (
 )
 from emotune.report.comparison_data import comparison_data
 from emotune.report.dataset_info import DatasetInfo, synthetic_sentences
-from emotune.report.distribution_report import measure_sentences
 from emotune.report.division_sentences import assessment_sentences, division_sentences, unit_names
 from emotune.report.example_images import Disagreement
 from emotune.report.findable_effects import findable_effects_sentences
@@ -46,11 +45,12 @@ from emotune.report.provenance import declared_text, provenance
 from emotune.report.questions import length_sentence, split_sentences, tuning_sentences
 from emotune.report.results import StudyResults
 from emotune.report.tables import disagreement_counts, excluded_images, report_tables
+from emotune.report.task_variables import task_variables
 from emotune.report.task_words import words_for
 from emotune.report.transfer_report import transfer_context, transfer_tables
 from emotune.report.tuning import compared_options, tuned_sentences
 from emotune.report.unfinished_runs import unfinished_runs
-from emotune.report.worst_images import WorstImages, worst_variables
+from emotune.report.worst_images import WorstImages
 
 __all__ = ["VERDICT_MARKS", "VerdictEntry", "page_context", "sections"]
 
@@ -136,8 +136,7 @@ def page_context(
         ],
         "tables": tables,
         "disagreements": disagreements,
-        "measured": measure_sentences(datasets),
-        **worst_variables(results, worst),
+        **task_variables(results, datasets, worst),
         "networks": architectures,
         "importance": importance_sentences(features),
         "unfinished": unfinished_runs(results.records.runs, command),

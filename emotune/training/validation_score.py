@@ -33,8 +33,8 @@ def validation_score(metric: MetricName, split: Split, outputs: np.ndarray) -> f
             labels = [split.classes[target] for target in split.targets]
             truth = vote_shares(labels, split.votes, split.classes).astype(np.float64)
             return float(measured(name, truth, special.softmax(predicted, axis=1), split.classes).mean())
-    name, _, dimension = metric.partition("_")
-    values = RATED[name](split.targets.astype(np.float64), predicted)
+    measure, _, dimension = metric.partition("_")
+    values = RATED[measure](split.targets.astype(np.float64), predicted)
     if not dimension:
         return float(values.mean())
     return float(values[[one.name for one in split.dimensions].index(dimension)])

@@ -1,4 +1,7 @@
-"""Synthetic images with ratings of valence (1 to 7) and arousal (0 to 100), which follow from the scene's class."""
+"""Synthetic images with ratings of valence (1 to 7) and arousal (0 to 100), which follow from the scene's class.
+
+The raters' standard deviation is known of valence alone, so only its rating error is.
+"""
 
 import numpy as np
 
@@ -19,5 +22,5 @@ def rated_scenes(images: int = 96, seed: int = 0) -> Listing:
         valence = (5.5 if entry.label in POSITIVE else 2.5) + 0.1 * MIKELS.index(entry.label) + rng.normal(0, 0.2)
         arousal = (30 if entry.label in CALM else 70) + rng.normal(0, 4)
         ratings = {"valence": (round(valence, 3), 1.25), "arousal": (round(arousal, 2), None)}
-        rated.append(RatedImage(entry.source, entry.image, ratings))
+        rated.append(RatedImage(entry.source, entry.image, ratings, raters={"valence": 20, "arousal": 20}))
     return rated_listing("rated", (VALENCE, AROUSAL), rated, "rated scenes", "public domain")

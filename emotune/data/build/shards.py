@@ -191,6 +191,7 @@ def _manifest(
         target=listing.target,
         dimensions=listing.dimensions,
         frames=listing.frames,
+        rating_errors=dict(listing.rating_errors),
     )
 
 

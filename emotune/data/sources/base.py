@@ -84,6 +84,7 @@ class Listing:
         target: What the images are labelled with, see `emotune.data.manifest.Manifest`.
         dimensions: The rated dimensions with their scales, if that is *dimensions*.
         frames: The number of frames of each video; 1 for images.
+        rating_errors: The mean squared standard error of the mean ratings, see `emotune.data.manifest.Manifest`.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Listing:
     target: Target = field(default="classes", repr=False)
     dimensions: tuple[Dimension, ...] = field(default=(), repr=False)
     frames: int = field(default=1, repr=False)
+    rating_errors: Mapping[str, float] = field(default_factory=dict, repr=False)
 
 
 class Source(Protocol):

@@ -128,7 +128,8 @@ def rated_rows(
             problems.append((raters[1].where, f'"{raters[0].source}" has several rows with different cells: with a '
                              "column of standard deviations, an image has one row"))  # fmt: skip
         first, (split, group) = image_rows[0], split_and_group(image_rows)
-        images.append(RatedImage(first.source, first.image, _mean_ratings(raters), split, group))
+        known = dict.fromkeys(first.ratings, len(raters)) if len(raters) > 1 else {}
+        images.append(RatedImage(first.source, first.image, _mean_ratings(raters), split, group, known))
     raise_if_any(summarise_problems(problems) + find_split_groups(table, images))
     if not found:
         raise InputError(f"{table}: lists no images")

@@ -56,7 +56,8 @@ class Oasis:
                 one.name: (parse_rating(one, row[columns[2 * i]]), parse_sd(one, row[columns[2 * i + 1]]))
                 for i, one in enumerate(dimensions)
             }
-            return RatedImage(names[id(row)], images / names[id(row)], ratings)
+            raters = {one.name: _raters(row.get(f"{one.name.capitalize()}_N", "")) for one in dimensions}
+            return RatedImage(names[id(row)], images / names[id(row)], ratings, raters=raters)
 
         rated_images, notes = last_of_each(convert_rows(rows, rated))
         return rated_listing("oasis", dimensions, rated_images, "OASIS (Kurdi et al., 2017)", NO_LICENCE, notes=notes)
@@ -209,3 +210,16 @@ def _rows(path: Path, delimiter: str, columns: Sequence[str]) -> Iterator[tuple[
         for where, cells in rows if len(cells) != len(header)
     ][:5])  # fmt: skip
     yield from ((where, dict(zip(header, cells, strict=True))) for where, cells in rows)
+
+
+def _raters(text: str) -> int:
+    """The number of ratings in a cell; 0 if it is not known.
+
+    Raises:
+        ValueError: the text is not such a number.
+    """
+    if not text.strip():
+        return 0
+    if not text.strip().isascii() or not text.strip().isdigit():
+        raise ValueError(f'number of ratings "{text}" is not a number')
+    return int(text)

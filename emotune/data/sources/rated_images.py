@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emotune.config.target import Dimension
@@ -24,6 +24,7 @@ class RatedImage:
         ratings: The mean and the standard deviation of its ratings in each dimension.
         split: The prescribed split, or None.
         group: The image's group, or None.
+        raters: The number of its ratings in each dimension in which it is known.
     """
 
     source: str
@@ -31,6 +32,7 @@ class RatedImage:
     ratings: Mapping[str, Rating]
     split: str | None = None
     group: str | None = None
+    raters: Mapping[str, int] = field(default_factory=dict)
 
 
 def rated_listing(
@@ -69,7 +71,19 @@ def rated_listing(
     ]
     classes = tuple(label for label in QUARTERS if label in labels)
     return Listing(name, classes, entries, source, licence, left_out, notes=tuple(notes), base=base,
-                   target="dimensions", dimensions=tuple(dimensions))  # fmt: skip
+                   target="dimensions", dimensions=tuple(dimensions),
+                   rating_errors=_squared_errors(dimensions, images))  # fmt: skip
+
+
+def _squared_errors(dimensions: Sequence[Dimension], images: Sequence[RatedImage]) -> dict[str, float]:
+    """The mean squared standard error of the mean ratings, of the dimensions whose raters are known for all images."""
+    found = {}
+    for one in dimensions:
+        known = [(image.ratings[one.name][1], image.raters.get(one.name, 0)) for image in images]
+        errors = [sd**2 / raters for sd, raters in known if sd is not None and raters > 1]
+        if len(errors) == len(images):
+            found[one.name] = math.fsum(errors) / len(errors)
+    return found
 
 
 def parse_rating(dimension: Dimension, text: str) -> float:

@@ -17,7 +17,7 @@ import numpy as np
 
 from emotune.models.baselines.baseline import one_thread
 
-__all__ = ["AdditiveModel", "permutation_importance"]
+__all__ = ["AdditiveModel", "Score", "permutation_importance"]
 
 Score = Literal["accuracy", "ccc"]
 

@@ -3,13 +3,14 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from emotune.config.model import LogisticConfig
 from emotune.models.baselines.baseline import one_thread
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
+from emotune.models.baselines.importance import Score
 
 __all__ = ["Logistic"]
 
@@ -35,7 +36,7 @@ class Logistic:
         classes: The number of classes, K.
     """
 
-    SCORE: ClassVar[Literal["accuracy"]] = "accuracy"
+    SCORE: ClassVar[Score] = "accuracy"
 
     config: LogisticConfig
     classes: int

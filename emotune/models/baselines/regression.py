@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from emotune.config.baselines import RidgeConfig, SvrConfig
 from emotune.models.baselines.baseline import one_thread
+from emotune.models.baselines.importance import Score
 from emotune.runs.predictions import mean_concordance
 
 __all__ = ["Regression"]
@@ -27,7 +28,7 @@ class Regression:
         config: The options.
     """
 
-    SCORE: ClassVar[Literal["ccc"]] = "ccc"
+    SCORE: ClassVar[Score] = "ccc"
 
     config: RidgeConfig | SvrConfig
     _scaler: Any = field(init=False, repr=False)

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from emotune.config.model import SvmConfig
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
+from emotune.models.baselines.importance import Score
 
 __all__ = ["Svm", "mean_margins"]
 
@@ -30,7 +31,7 @@ class Svm:
         classes: The number of classes, K.
     """
 
-    SCORE: ClassVar[Literal["accuracy"]] = "accuracy"
+    SCORE: ClassVar[Score] = "accuracy"
 
     config: SvmConfig
     classes: int

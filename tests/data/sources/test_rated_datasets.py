@@ -43,6 +43,14 @@ def test_oasis_is_read_with_bare_carriage_returns_an_unnamed_column_and_blanks_a
     assert (listing.name, listing.target, listing.classes) == ("oasis", "dimensions", (QUARTERS[0], QUARTERS[-1]))
 
 
+def test_rating_errors_are_those_of_dimensions_whose_raters_are_known_for_all_images(tmp_path):
+    rows = ["I1,Acorns 1,Object,Pixabay,4.68,0.9,100,2.34,1.60,101", "I2,Bar 1,Scene,X,6,1.5,50,7,,99"]
+    listing = Oasis(oasis(tmp_path, *rows)).listing()
+    assert listing.rating_errors == pytest.approx({"valence": (0.9**2 / 100 + 1.5**2 / 50) / 2})
+    assert Oasis(oasis(tmp_path, rows[0].replace("100,2.34", ",2.34"))).listing().rating_errors.keys() == {"arousal"}
+    assert "many" in refusal(Oasis(oasis(tmp_path, rows[0].replace("101", "many"))))[0]
+
+
 def test_wrong_tables_of_oasis_are_refused_by_line(tmp_path):
     good = "I1,Acorns 1,Object,Pixabay,4.68,0.95,102,2.34,1.60,101"
     wrong = [good.replace("4.68", value) for value in ("0.9", "7.1", "x", "", "nan")] + [good.replace("0.95", "9")]
