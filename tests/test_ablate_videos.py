@@ -1,6 +1,7 @@
 """A study on videos, from the commands to the report, and what is refused there."""
 
 import json
+import re
 
 import pytest
 from videos import write_class_folders
@@ -55,6 +56,9 @@ def test_a_study_of_videos_is_planned_trained_and_reported(clips, tmp_path, monk
     assert len(records) == 8
     assert all(record["accuracy"] > 80 for record in records if "attention_entropy" in record["last_epoch"])
     pages = tmp_path / "reports" / "videos"
+    drawn_or_code = r"<svg.*?</svg>|<(style|script).*?</\1>|<[^>]*>"
+    text = re.sub(drawn_or_code, " ", (pages / "index.html").read_text(), flags=re.DOTALL)
+    assert re.findall(r".{0,40}(?<!-)\bimages?\b.{0,40}", text, re.IGNORECASE) == []
     assert (pages / "index.html").exists()
     assert {path.name for path in pages.glob("overlays-*.png")} == {
         "overlays-in-spatial.png", "overlays-frames-in.png",

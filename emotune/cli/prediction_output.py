@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from rich.markup import escape
 from rich.table import Table
 
+from emotune.core.sample_noun import noun_of
 from emotune.core.terminal import make_console, print_table
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ def print_predictions(
             yield prediction
     finally:
         if rows:
-            table = _rating_table(rows, predictor) if predictor.dimensions else _table(rows, predictor.classes)
+            table = _rating_table(rows, predictor) if predictor.dimensions else _table(rows, predictor)
             print_table(make_console(), table)
 
 
 def _rating_table(rows: Iterable[ImagePrediction], predictor: "Predictor") -> Table:
     """A table with a row per image and the ratings on the dimensions' own scales."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("image", overflow="fold")
+    table.add_column(noun_of([predictor.input_spec.frames]), overflow="fold")
     for one in predictor.dimensions:
         table.add_column(f"{one.name} ({one.scale})", justify="right")
     for row in rows:
@@ -79,12 +80,12 @@ def _rating_table(rows: Iterable[ImagePrediction], predictor: "Predictor") -> Ta
     return table
 
 
-def _table(rows: Iterable[ImagePrediction], classes: Sequence[str]) -> Table:
+def _table(rows: Iterable[ImagePrediction], predictor: "Predictor") -> Table:
     """A table with a row per image and the probabilities in per cent, the largest in bold."""
     table = Table(box=None, pad_edge=False)
-    for name in ("image", "label"):
+    for name in (noun_of([predictor.input_spec.frames]), "label"):
         table.add_column(name, overflow="fold")  # long names are wrapped, not cut
-    for label in classes:
+    for label in predictor.classes:
         table.add_column(escape(label), justify="right")
     for row in rows:
         per_cent = {label: f"{100 * p:.1f}" for label, p in row.probabilities.items()}

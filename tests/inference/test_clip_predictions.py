@@ -93,6 +93,14 @@ def test_the_command_predicts_a_folder_of_clips_with_a_strip_of_frames_for_each(
         assert figure.width > 2 * figure.height
 
 
+def test_the_table_is_of_clips(place, attending, capsys):
+    clip = next((place / "in").rglob("*.mp4"))
+    assert main([str(attending), str(clip), "--device", "cpu"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["clip", "label", "calm", "tense"]
+    assert clip.name in row
+
+
 def test_a_folder_without_videos_is_named(attending, tmp_path, capsys):
     (tmp_path / "one.jpg").write_bytes(b"an image")
     assert main([str(attending), str(tmp_path), "--device", "cpu"]) == 2

@@ -40,6 +40,7 @@ def entropy_figures(results: StudyResults, dataset: str, title: str, epochs: pd.
     if not positions:
         return
     counts = sorted(set(positions.values()))
+    frames = ", frames" if any(results.inputs[variant].frames > 1 for variant in positions) else ""
     uniform = " and ".join(f"{math.log(count):.2f}" for count in counts)
     every = variant_colours(list(results.study.variants))
     colours, epochs = {v: every[v] for v in positions}, epochs[epochs["variant"].isin(positions)]
@@ -47,8 +48,8 @@ def entropy_figures(results: StudyResults, dataset: str, title: str, epochs: pd.
         f"entropy-{dataset}",
         partial(curves.attention_entropy, title, epochs, colours, positions),
         f"{dataset}, {seed_count_text(len(predictions[v]) for v in colours)}: entropy of the "
-        f"{' or '.join(map(str, counts))} attention weights, mean over validation {worded('images')} and layers. "
-        f"Dotted: uniform weights, {uniform} nats.",
+        f"{' or '.join(map(str, counts))} attention weights, mean over validation {worded('images')}{frames} "
+        f"and layers. Dotted: uniform weights, {uniform} nats.",
         f"Entropy of the attention weights on {dataset} by epoch: {', '.join(colours)}",
     )
 
@@ -77,13 +78,14 @@ def attention_figures(
         return
     shapes = {grid.shape for grid in maps.values()}
     (height, width), alike = max(shapes), len(shapes) == 1
+    frames = " and their frames" if any(results.inputs[variant].frames > 1 for variant in by_variant) else ""
     where = f"the {height} × {width} positions" if alike else "each position of a map"
     times = str(height * width) if alike else "the number of positions"
     yield for_both_widths(
         f"attention-{dataset}",
         partial(attention.mean_attention_maps, title, maps),
         f"{dataset}, {seed_count_text(map(len, by_variant.values()))}: attention weights at {where}, "
-        f"mean over all test {worded('images')}, times {times}; uniform weights are 1. {SCALE}",
+        f"mean over all test {worded('images')}{frames}, times {times}; uniform weights are 1. {SCALE}",
         f"Mean attention maps over the test {worded('images')} of {dataset}: {', '.join(maps)}",
     )
     for variant, tables in by_variant.items():
