@@ -20,7 +20,7 @@ from scipy.special import log_softmax
 from trunks import config
 
 from emotune.config.label_map import map_labels
-from emotune.config.labels import MIKELS, NEGATIVE, POLARITY
+from emotune.config.labels import MIKELS, NEGATIVE
 from emotune.config.losses import CnnrLoss
 from emotune.config.model import ConstantConfig, LogisticConfig, SvmConfig
 from emotune.config.other_data import OtherData, TransferTest
@@ -34,7 +34,7 @@ from emotune.data.sources.base import Entry
 from emotune.inference.predictor import load_predictor
 from emotune.runs.directory import FITTED, WEIGHTS, RunDirectory
 from emotune.runs.lease import BusyRunError
-from emotune.runs.predictions import class_prior, common_log_probabilities
+from emotune.runs.predictions import class_prior
 from emotune.runs.progress import RunProgress
 from emotune.runs.tested import read_tested
 from emotune.training.distributed import connect
@@ -252,26 +252,6 @@ def test_a_regression_is_read_as_in_its_own_test(finished: Make, run: RunConfig,
     logits = found.predictions[["logit_negative", "logit_positive"]].to_numpy(float)
     assert (logits <= 1e-6).all()
     np.testing.assert_allclose(np.exp(logits).sum(axis=1), 1, atol=1e-5)
-
-
-def test_shares_of_zero_can_be_joined():
-    with np.errstate(divide="ignore"):
-        logits = np.log(np.array([[0, 0, 1.0], [0, 0.25, 0.75], [0.5, 0, 0.5]]))
-    labels = map_labels(("awe", "fear", "x"), POLARITY)
-    found = dict(
-        zip(labels.classes, np.exp(common_log_probabilities(logits, ("awe", "fear", "x"), labels)).T, strict=True)
-    )
-    np.testing.assert_allclose(found["negative"], [0.5, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(found["positive"], [0.5, 0, 1], atol=1e-6)
-
-
-def test_probabilities_of_classes_that_become_one_are_summed_and_the_rest_renormalised():
-    logits = np.log(np.array([[0.1, 0.2, 0.3, 0.4]]))
-    both = map_labels(("awe", "fear", "joy", "x"), POLARITY)
-    found = np.exp(common_log_probabilities(logits, ("awe", "fear", "joy", "x"), both))
-    np.testing.assert_allclose(found, [[0.4 / 0.6, 0.2 / 0.6]], atol=1e-6)
-    far = common_log_probabilities(np.array([[0.0, 2000.0, 0.0, 0.0]]), ("awe", "fear", "joy", "x"), both)
-    assert np.isfinite(far).all() and far[0, 0] == pytest.approx(-2000 + np.log(2), abs=1e-3)
 
 
 def _rank(rank: int, file: str, run: RunConfig, pool: str, test: TransferTest) -> None:
