@@ -115,7 +115,8 @@ def attended_clips(
         for group in range(len(pictures) // step):
             left = LEFT + group * step * cell + (step * cell - side) / 2
             axes = place_axes(figure, left, y, side, side)
-            pixels = np.asarray(pictures[group * step + step // 2].resize((round(FRAME_PIXELS * side),) * 2))
+            size = round(FRAME_PIXELS * side)
+            pixels = np.asarray(pictures[group * step + step // 2].resize((size, size)))
             axes.imshow(pixels & 0xF8 | 0x04, interpolation="none", aspect="auto")  # as of `attention_overlays`
             axes.set_axis_off()
         y += side
