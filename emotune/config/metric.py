@@ -254,12 +254,18 @@ class Metric:
         rated = task == "dimensions"
         own = [name for name in TASK_METRICS[task] if _dimension_of(name) in ("", *(one.name for one in dimensions))]
         if rated and self.code:
-            raise InputError(f"metric.code: on {dataset}, dimensions are predicted; choose one of {', '.join(own)}")
+            raise InputError(
+                f"metric.code: on {dataset}, dimensions are predicted, but a metric of your own gets a table of "
+                f"predicted classes; choose one of {', '.join(own)}"
+            )
         if (rated or self.task != "classes") and self.name not in own:
             problem = unfit(self.name, dataset, task)
             raise InputError(f"metric.name: {problem}; choose one of {', '.join(own)}")
         if rated and self.test_curve:
-            raise InputError(f"metric.test_curve: on {dataset}, dimensions are predicted; leave it out")
+            raise InputError(
+                f"metric.test_curve: on {dataset}, dimensions are predicted, but the curve is one of accuracies; "
+                "leave it out"
+            )
 
     def check_classes(self, dataset: str, classes: Collection[str]) -> None:
         """Checks that the metric makes sense for the classes of a data set.

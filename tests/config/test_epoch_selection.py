@@ -10,6 +10,7 @@ from emotune.config.run import DatasetRef, RunConfig
 from emotune.config.study import Study
 from emotune.config.target import Dimension
 from emotune.config.train import TrainConfig
+from emotune.core.errors import InputError
 
 CLASSES = DatasetRef(name="photos", location="photos", content_hash="0" * 16)
 VOTES = replace(CLASSES, task="distributions")
@@ -36,3 +37,12 @@ def test_the_metric_tells_the_best_epoch_of_distributions_and_dimensions(data, n
     assert [run.id == other for run, other in zip(best.values(), others, strict=True)] == [by is None, True]
     last = runs_of(Metric(name=name, min_effect=0.1), data)
     assert {run.select_by for run in last.values()} == {None}
+
+
+@pytest.mark.parametrize(("metric", "key"), [
+    (Metric(code="metrics.py:own", source="def own(table): return 1.0", min_effect=0.1), r"metric\.code: .* classes;"),
+    (Metric(name="ccc", min_effect=0.1, test_curve=True), r"metric\.test_curve: .* accuracies;"),
+])  # fmt: skip
+def test_what_is_for_classes_alone_is_refused_for_dimensions_with_the_reason(metric: Metric, key: str):
+    with pytest.raises(InputError, match=key):
+        metric.check_task("photos", "dimensions", RATINGS.dimensions)
