@@ -25,11 +25,11 @@ START, IMAGES = DOCS / "get_started.md", DOCS / "tutorials" / "own_images.md"
 
 ELSEWHERE_PAGES = {
     "tutorials/containers.md": "tests/cluster/test_containers_page.py",
-    "tutorials/slurm.md": "tests/cluster",
-    "tutorials/export.md": "tests",
-    "tutorials/command_line.md": "tests",
+    "tutorials/slurm.md": "tests/cluster/test_slurm_page.py",
+    "tutorials/export.md": "tests/test_documented_commands.py",
+    "tutorials/command_line.md": "tests/test_documented_commands.py",
 }
-"""Pages whose commands other tests run, and where."""
+"""Pages whose commands other tests run, or compare with the programs where they need a cluster, and where."""
 ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
     "pip install -e '.[docs]' && mkdocs build": "tests/docs/conftest.py",
@@ -208,7 +208,7 @@ def runs_of_tanh(folder: Path) -> list[Path]:
 
 def test_commands_that_other_tests_run_are_still_in_the_documentation():
     assert set(ELSEWHERE) <= set(commands())
-    assert all((ROOT / place).exists() for place in ELSEWHERE_PAGES.values())
+    assert all((ROOT / place).is_file() for place in ELSEWHERE_PAGES.values())
 
 
 def test_the_readme_has_the_study_that_the_first_steps_have_and_is_short():
