@@ -58,7 +58,7 @@ class HubDestination:
         self._ledger: Ledger = {"study": study, "runs": {}, "files": []}
         try:
             if repo is not None:
-                self._hub.utils.validate_repo_id(repo)
+                installed("huggingface_hub.utils", "hub").validate_repo_id(repo)
         except ValueError as error:
             raise InputError(f"--repo-id {repo}: {masked(error)}") from None
 

@@ -11,6 +11,7 @@ def console_script(folder: Path) -> Path:
     """The program, written to a folder in pip's words: a test must not depend on what is installed."""
     module, function = tomllib.loads(PROJECT.read_text())["project"]["scripts"]["emotune"].split(":")
     script = folder / "emotune"
-    script.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    start = f'if __name__ == "__main__":\n    sys.exit({function}())\n'
+    script.write_text(f"#!{sys.executable}\nimport sys\nfrom {module} import {function}\n\n{start}")
     script.chmod(0o755)
     return script
