@@ -187,6 +187,16 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
+    def read_part(self, name: str, start: int, size: int) -> bytes:
+        """The bytes of the file ``name`` from a position on; fewer if it is shorter.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        fs, path = self._filesystem()
+        with self._reached():
+            return cast(bytes, fs.cat_file(f"{path}/{name}", start=start, end=start + size))
+
     def names(self) -> list[str]:
         """The names of the files and folders in this folder, sorted; empty if it does not exist.
 

@@ -1,4 +1,4 @@
-"""Ingests images in parallel processes, each image once: an interrupted command that is run again goes on.
+"""Ingests images in parallel, each image once: an interrupted command that is run again goes on.
 
 Images are ingested in chunks. The JPEGs of a chunk go into one file of the spool folder; what is known of them goes
 into a second file, which is written last. The next call skips the finished chunks whose images have not changed.
@@ -6,15 +6,16 @@ into a second file, which is written last. The next call skips the finished chun
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from emotune.core.errors import InputError
 from emotune.core.storage import Folder, to_json_bytes
 from emotune.data.build.decode_clip import VERSION as CLIP_VERSION
+from emotune.data.build.executor import ShardExecutor
 from emotune.data.build.ingest_image import VERSION, IngestedImage, Limits, ingest_image
-from emotune.data.build.reader_pool import reader_pool
 from emotune.data.manifest import Problem, digest
 from emotune.data.sources.base import Clip, Entry
 
@@ -41,10 +42,10 @@ class _SpoolRow(TypedDict):
 
 def ingest(
     entries: Sequence[Entry],
-    spool: Path,
+    spool: Folder,
     limits: Limits,
     *,
-    workers: int = 1,
+    executor: ShardExecutor,
     advance: Callable[[int], None] = lambda images: None,
 ) -> list[IngestedImage]:
     """The ingested images, in the order of the entries; their JPEGs are in files in the spool folder.
@@ -53,42 +54,26 @@ def ingest(
         entries: The listed images.
         spool: The folder for the JPEGs.
         limits: The size at which images are stored, and the sizes that are accepted.
-        workers: The number of processes that read images; 1 reads them in this process.
+        executor: What reads the images.
         advance: A function that is called with the number of images that are finished, chunk by chunk.
     """
     size = CLIPS if entries and isinstance(entries[0].image, Clip) else CHUNK
     chunks = [entries[start : start + size] for start in range(0, len(entries), size)]
     names = [_chunk_name(chunk, limits) for chunk in chunks]
-    spool.mkdir(parents=True, exist_ok=True)
+    files = spool.files()
     finished: dict[str, list[IngestedImage]] = {}
-    missing: list[tuple[str, Sequence[Entry]]] = []
+    missing: list[tuple[Sequence[Entry], Folder, str, Limits]] = []
     for name, chunk in zip(names, chunks, strict=True):
-        if images := _read_chunk(spool, name):
+        if images := _read_chunk(spool, name, files):
             finished[name] = images
             advance(len(chunk))
         else:
-            missing.append((name, chunk))
-    workers = min(workers, len(missing))
-    if workers > 1:
-        with reader_pool(workers) as pool:
-            jobs = (pool.submit(_ingest_chunk, chunk, spool, name, limits) for name, chunk in missing)
-            for count in _as_completed(jobs, 3 * workers):
-                advance(count)
-    else:  # no process of its own, so that a script needs no `if __name__ == "__main__"`
-        for name, chunk in missing:
-            advance(_ingest_chunk(chunk, spool, name, limits))
-    return [image for name in names for image in finished.get(name) or _read_chunk(spool, name)]
-
-
-def _as_completed(jobs: Iterable[Future[int]], at_a_time: int) -> Iterable[int]:
-    """The results of the jobs as they complete. Only a few jobs are submitted ahead, because each holds its images."""
-    running: set[Future[int]] = set()
-    for job in jobs:
-        running.add(job)
-        if len(running) >= at_a_time:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    yield from (future.result() for future in running)
+            missing.append((chunk, spool, name, limits))
+    function = _ingest_seen_alike if executor.is_distributed else _ingest_chunk
+    for name, images in executor.as_completed(function, missing):
+        finished[name] = images
+        advance(len(images))
+    return [image for name in names for image in finished[name]]
 
 
 def _chunk_name(entries: Sequence[Entry], limits: Limits) -> str:
@@ -96,11 +81,19 @@ def _chunk_name(entries: Sequence[Entry], limits: Limits) -> str:
     return digest([VERSION, repr(limits), *(f"{entry.key} {source_stamp(entry)}" for entry in entries)])
 
 
-def _read_chunk(spool: Path, name: str) -> list[IngestedImage]:
-    """The images of a finished chunk; empty if it is missing or incomplete."""
+def _read_chunk(spool: Folder, name: str, files: Mapping[str, tuple[int, float]]) -> list[IngestedImage]:
+    """The images of a finished chunk; empty if it is missing or incomplete.
+
+    Args:
+        spool: The folder of the spool files.
+        name: The name of the chunk.
+        files: The sizes of the spool files, from `Folder.files`.
+    """
+    if name not in files or f"{name}.json" not in files:
+        return []
     try:
-        rows: list[_SpoolRow] = json.loads((spool / f"{name}.json").read_bytes())
-        complete = (spool / name).stat().st_size == sum(row["bytes"] for row in rows)
+        rows: list[_SpoolRow] = json.loads(spool.read(f"{name}.json") or b"")
+        complete = files[name][0] == sum(row["bytes"] for row in rows)
         return [_from_row(row, name) for row in rows] if complete else []
     except (OSError, ValueError, LookupError, TypeError):
         return []
@@ -120,8 +113,27 @@ def _from_row(row: _SpoolRow, spool: str) -> IngestedImage:
     )
 
 
-def _ingest_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Limits) -> int:
-    """Writes the two spool files of a chunk, and returns the number of its images."""
+def _ingest_seen_alike(
+    entries: Sequence[Entry], spool: Folder, name: str, limits: Limits
+) -> tuple[str, list[IngestedImage]]:
+    """What `_ingest_chunk` does, on a machine that must see the same files as the one that made the chunk.
+
+    Raises:
+        InputError: it sees other files, or none; they would be left out as unreadable.
+    """
+    if isinstance(entries[0].image, Path | Clip) and _chunk_name(entries, limits) != name:
+        raise InputError(
+            f"node {socket.gethostname()}: between {entries[0].source} and {entries[-1].source} an image is missing "
+            "there, or has another size or time than where the command was started; mount the same folder at the same "
+            "path on all nodes, and change nothing in it meanwhile"
+        )
+    return _ingest_chunk(entries, spool, name, limits)
+
+
+def _ingest_chunk(
+    entries: Sequence[Entry], spool: Folder, name: str, limits: Limits
+) -> tuple[str, list[IngestedImage]]:
+    """Writes the two spool files of a chunk, and returns its name and its images."""
     jpegs: list[bytes] = []
     rows: list[_SpoolRow] = []
     start = 0
@@ -139,11 +151,10 @@ def _ingest_chunk(entries: Sequence[Entry], spool: Path, name: str, limits: Limi
         })  # fmt: skip
         jpegs.append(jpeg)
         start += len(jpeg)
-    folder = Folder(str(spool))
     # Flushing to the disk would take a tenth of the time of reading. What a power cut leaves is checked anyway.
-    folder.write(name, b"".join(jpegs), flush=False)
-    folder.write(f"{name}.json", to_json_bytes(rows), flush=False)
-    return len(entries)
+    spool.write(name, b"".join(jpegs), flush=False)
+    spool.write(f"{name}.json", to_json_bytes(rows), flush=False)
+    return name, [_from_row(row, name) for row in rows]
 
 
 def source_stamp(entry: Entry) -> str:

@@ -2,9 +2,8 @@
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -69,10 +68,11 @@ def finished_manifest(out: Folder, recipe: str) -> Manifest | None:
     return None if damaged else manifest
 
 
-def remove_leftovers(out: Folder, manifest: Manifest, spool: Path) -> None:
+def remove_leftovers(out: Folder, manifest: Manifest, spool: Folder) -> None:
     """Removes the spool, and the shards and temporary files of earlier calls."""
     current = {shard.file for shard in manifest.shards}
     for name in out.names():
         if (SHARD_NAME.match(name) and name not in current) or UNFINISHED.match(name) or name == REFUSED_HEALTH:
             out.delete(name)
-    shutil.rmtree(spool, ignore_errors=True)
+    with suppress(OSError):
+        spool.remove()

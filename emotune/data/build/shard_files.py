@@ -6,11 +6,12 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Literal, cast
 
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
+from emotune.core.threads import parallel_map
 from emotune.data.build.ingest_image import IngestedImage
 from emotune.data.manifest import SPLITS, Shard, digest
 from emotune.data.shard_reader import SampleMetadata
@@ -20,6 +21,9 @@ __all__ = ["MAX_SHARD_BYTES", "ShardMember", "cut_into_shards", "write_shard"]
 
 MAX_SHARD_BYTES = 64_000_000
 """Most bytes of images in a shard; only a single larger image exceeds them."""
+
+REQUESTS_AT_ONCE = 16
+"""Images of a shard that are read at the same time if they are behind a URL."""
 
 
 @dataclass(frozen=True)
@@ -62,22 +66,24 @@ def cut_into_shards(
             yield f"{split}-{number:06d}-{digest(lines)[:8]}.tar", part
 
 
-def write_shard(out: Folder, spool: Path, named: tuple[str, Sequence[ShardMember]]) -> Shard:
+def write_shard(out: Folder, spool: Folder, name: str, members: Sequence[ShardMember]) -> Shard:
     """Writes a shard, and returns its entry in the manifest.
 
     Args:
         out: The folder of the shards.
         spool: The folder that holds the JPEGs of the ingested images.
-        named: The file name and the members, from `cut_into_shards`.
+        name: The file name, from `cut_into_shards`.
+        members: The members, likewise.
 
     Raises:
         InputError: the spool is damaged.
     """
-    name, members = named
     buffer = io.BytesIO()
+    # Behind a URL each image is a request.
+    threads = REQUESTS_AT_ONCE if spool.local is None else 1
+    jpegs = parallel_map(partial(_read_jpeg, spool), [member.image for member in members], threads)
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for member in members:
-            jpg = _read_jpeg(spool, member.image)
+        for member, jpg in zip(members, jpegs, strict=True):
             for suffix, content in (("jpg", jpg), ("json", _metadata_json(member).encode())):
                 # Without times and owners the same images give the same shard, byte for byte.
                 info = tarfile.TarInfo(f"{member.image.key}.{suffix}")
@@ -89,10 +95,8 @@ def write_shard(out: Folder, spool: Path, named: tuple[str, Sequence[ShardMember
     return Shard(name, split, len(members), len(data), hashlib.sha256(data).hexdigest())
 
 
-def _read_jpeg(spool: Path, image: IngestedImage) -> bytes:
-    with (spool / image.spool).open("rb") as file:
-        file.seek(image.start)
-        jpg = file.read(image.bytes)
+def _read_jpeg(spool: Folder, image: IngestedImage) -> bytes:
+    jpg = spool.read_part(image.spool, image.start, image.bytes)
     if hashlib.sha256(jpg).hexdigest() != image.sha256:
         raise InputError(f"{spool}: damaged; delete this folder and run the same command again")
     return jpg

@@ -6,25 +6,23 @@ again goes on where it stopped; a finished command that is run again changes not
 
 import hashlib
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from emotune.config.types import MAX_CLASS_NAME, MAX_TEXT, escape_control_characters
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.sample_noun import worded
 from emotune.core.storage import Folder
-from emotune.core.threads import parallel_map
 from emotune.data.annotations import agreement_of
 from emotune.data.build.curate import CurationResult, curate
 from emotune.data.build.decode_clip import MAX_ROWS
+from emotune.data.build.executor import LocalExecutor, ShardExecutor
 from emotune.data.build.ingest import ingest, source_stamp
 from emotune.data.build.ingest_image import LIMITS, VERSION, IngestedImage, Limits
-from emotune.data.build.output_folder import REFUSED_HEALTH, finished_manifest, lock_output, remove_leftovers
+from emotune.data.build.output_folder import REFUSED_HEALTH, SPOOL, finished_manifest, lock_output, remove_leftovers
 from emotune.data.build.overwrite import require_outside, require_same_source, require_shared_images
 from emotune.data.build.rejections import explain_missing_splits, explain_too_few_listed
 from emotune.data.build.shard_files import ShardMember, cut_into_shards, write_shard
@@ -50,9 +48,6 @@ from emotune.data.split import SHARES, ImageToSplit, assign_splits
 
 __all__ = ["write_shards"]
 
-SHARDS_AT_ONCE = 2
-"""Shards that are written concurrently: one is put together while another goes to the disk or to S3."""
-
 
 def write_shards(
     listing: Listing,
@@ -65,6 +60,7 @@ def write_shards(
     allow_thumbnails: bool = False,
     overwrite: bool = False,
     workers: int = 1,
+    executor: ShardExecutor | None = None,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Manifest:
     """Writes the shards, ``health.csv`` and ``manifest.json`` of a listing into a folder, and returns the manifest.
@@ -80,6 +76,7 @@ def write_shards(
         allow_thumbnails: Whether reports may show these images.
         overwrite: Whether shards of another source may be replaced.
         workers: The number of processes that read images; 1 reads them in this process.
+        executor: What reads images and writes shards; None: so many processes of this machine. The shards are the same.
         advance: A function that is called with the number of images that are finished, step by step.
 
     Raises:
@@ -91,21 +88,26 @@ def write_shards(
     require_outside(out, listing)
     _check_enough_listed(listing, out)
     recipe = _recipe(listing, shares, samples_per_shard, limits, keep)
-    with lock_output(out) as spool:
+    executor = executor or LocalExecutor(workers)
+    with lock_output(out) as home:
+        # What other machines read and write is beside the shards, where all of them reach it.
+        out = Folder(str(out.local)) if out.local else out
+        spool = out / SPOOL if executor.is_distributed else Folder(str(home))
         if (finished := finished_manifest(out, recipe)) is not None:
             advance(len(listing.entries))
             return _keep_finished(out, finished, allow_thumbnails, spool)
         if not overwrite:
             require_same_source(out, listing)
-        images = ingest(listing.entries, spool, limits, workers=workers, advance=advance)
+        executor.prepare(out, listing.entries)
+        images = ingest(listing.entries, spool, limits, executor=executor, advance=advance)
         curated = curate(listing.entries, images, keep)
         problems = sorted([*listing.left_out, *curated.problems], key=lambda row: list(Problem).index(row.problem))
         members = _members(listing.entries, images, curated, shares)
         _check_every_split(listing, members, problems, out)
         if not overwrite:
             _check_shared_images(out, members, spool)
-        parts = cut_into_shards(members, samples_per_shard)
-        shards = tuple(parallel_map(partial(write_shard, out, spool), parts, SHARDS_AT_ONCE))
+        parts = [(out, spool, name, part) for name, part in cut_into_shards(members, samples_per_shard)]
+        shards = tuple(executor.in_order(write_shard, parts))
         out.write(HEALTH, table := health_csv(problems))
         manifest = _manifest(
             listing, members, problems, shards, shares=shares, health_sha256=hashlib.sha256(table).hexdigest(),
@@ -116,7 +118,7 @@ def write_shards(
     return manifest
 
 
-def _keep_finished(out: Folder, finished: Manifest, allow_thumbnails: bool, spool: Path) -> Manifest:
+def _keep_finished(out: Folder, finished: Manifest, allow_thumbnails: bool, spool: Folder) -> Manifest:
     """The manifest of the finished shards, updated if only the permission to show the images is another."""
     manifest = replace(finished, allow_thumbnails=allow_thumbnails)
     if manifest != finished:
@@ -248,12 +250,13 @@ def _check_every_split(
         _reject(out, lines, problems)
 
 
-def _check_shared_images(out: Folder, members: Sequence[ShardMember], spool: Path) -> None:
+def _check_shared_images(out: Folder, members: Sequence[ShardMember], spool: Folder) -> None:
     """Raises an InputError if the folder holds shards that have no image in common with the members."""
     try:
         require_shared_images(out, [member.image.key for member in members])
     except InputError:
-        shutil.rmtree(spool, ignore_errors=True)  # the folder belongs to other shards
+        with suppress(OSError):
+            spool.remove()  # the folder belongs to other shards
         raise
 
 
