@@ -27,7 +27,7 @@ ELSEWHERE_PAGES = {
     "tutorials/containers.md": "tests/cluster/test_containers_page.py",
     "tutorials/slurm.md": "tests/cluster/test_slurm_page.py",
     "tutorials/export.md": "tests/test_documented_commands.py",
-    "tutorials/command_line.md": "tests/test_ablate_new.py",
+    "tutorials/command_line.md": "tests/test_documented_commands.py",
 }
 """Pages whose commands other tests run, or compare with the programs where they need a cluster, and where."""
 ELSEWHERE = {
