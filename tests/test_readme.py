@@ -33,7 +33,6 @@ ELSEWHERE_PAGES = {
 ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
     "pip install -e '.[docs]' && mkdocs build": "tests/docs/conftest.py",
-    "python -m emotune.ablate ablations/fi_8k.yaml": "tests/test_ablations.py plans it; its images are not ours",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     **{
         f"pip install 'emotune[{extra}]'": ".ci/run, as a part of the extra test"
