@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from emotune.cli.arguments import CommandLine, local_path, path_or_url
 from emotune.cli.help_text import HelpFormatter, examples, table
-from emotune.config.ablate_command import DEFAULT_RUNS, SUBCOMMANDS, AblateCommand
+from emotune.cli.study_options import STUDY, add_extent, add_report, add_runs
+from emotune.config.ablate_command import SUBCOMMANDS, AblateCommand
 from emotune.config.load import load_study, shipped_study
 from emotune.config.other_data import OtherData
 from emotune.config.run import RUN_ID
@@ -49,13 +50,6 @@ EXIT_CODES = (
     "of the study's own metric; 2 the input is invalid (nothing was trained); 75 the cluster was lost, the same "
     "command continues; 130 interrupted"
 )
-STUDY = {
-    "dest": "study",
-    "type": path_or_url,
-    "nargs": "?",
-    "metavar": "STUDY",
-    "help": "a study file (.yaml); default: the quickstart that comes with emotune",
-}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -201,21 +195,17 @@ def _what(parser: argparse.ArgumentParser, *operands: Mapping[str, Any]) -> argp
     what = parser.add_argument_group("what to run")
     for operand in operands:
         what.add_argument(**operand)
-    what.add_argument("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
-    what.add_argument("--aa", action="store_true",
-                      help="also run an A/A control, the baseline with other initial weights and dropout masks, to "
-                      "measure the noise floor; same as aa: true in the study")  # fmt: skip
-    what.add_argument("--test-on", action="append", type=path_or_url, metavar="DATA",
-                      help="also test the finished runs on another data set; can be repeated; same as test_on in the "
-                      "study")  # fmt: skip
+    add_extent(
+        what.add_argument,
+        "also run an A/A control, the baseline with other initial weights and dropout masks, to measure the noise "
+        "floor",
+        "also test the finished runs on another data set",
+    )
     return what
 
 
-def _where(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    where = parser.add_argument_group("where")
-    where.add_argument("--runs", type=path_or_url, default=DEFAULT_RUNS, metavar="URL",
-                       help="the folder or URL of all runs (default: runs)")  # fmt: skip
-    return where
+def _where(parser: argparse.ArgumentParser) -> None:
+    add_runs(parser.add_argument_group("where").add_argument)
 
 
 def _how_to_run(parser: argparse.ArgumentParser) -> None:
@@ -235,9 +225,7 @@ def _how_to_run(parser: argparse.ArgumentParser) -> None:
 
 def _report(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     report = parser.add_argument_group("report")
-    report.add_argument(
-        "--report", type=path_or_url, metavar="DIR", help="the folder of the report (default: reports/STUDY)"
-    )
+    add_report(report.add_argument)
     report.add_argument("--model-cards", action=argparse.BooleanOptionalAction,
                         help="also write a model card for each variant, cards/VARIANT.md, now and whenever the report "
                         "is written again; --no-model-cards removes them")  # fmt: skip

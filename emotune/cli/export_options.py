@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from emotune.api.export_study import TOOLS, ExportOptions
 from emotune.cli.arguments import CommandLine, path_or_url
 from emotune.cli.help_text import HelpFormatter, examples, table
-from emotune.config.ablate_command import DEFAULT_RUNS
+from emotune.cli.study_options import STUDY, add_extent, add_report, add_runs
 from emotune.core.typed_command import typed_command
 
 __all__ = ["command_line", "export_options", "parse"]
@@ -44,9 +44,8 @@ def command_line() -> CommandLine:
     )  # fmt: skip
     _what(parser)
     add = parser.add_argument_group("where").add_argument
-    add("--runs", type=path_or_url, default=DEFAULT_RUNS, metavar="URL",
-        help="the folder or URL of all runs (default: runs)")  # fmt: skip
-    add("--report", type=path_or_url, metavar="DIR", help="the folder of the report (default: reports/STUDY)")
+    add_runs(add)
+    add_report(add)
     add("--out", type=path_or_url, metavar="DIR",
         help="the folder to write to (default: tensorboard/STUDY and hub/STUDY; the working directory for wandb; "
         "trackio's own store)")  # fmt: skip
@@ -58,18 +57,14 @@ def command_line() -> CommandLine:
 
 def _what(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what to export").add_argument
-    add("study", nargs="?", type=path_or_url, metavar="STUDY",
-        help="a study file (.yaml); default: the quickstart that comes with emotune")  # fmt: skip
+    add(**STUDY)
     add("--to", required=True, choices=TOOLS, help="the tool; pip install 'emotune[TOOL]' installs what it needs")
     add("--dry-run", action="store_true",
         help="print what would be exported and stop; the folder for the hub is written, but not uploaded")  # fmt: skip
     add("--weights", action=argparse.BooleanOptionalAction, help="with trained weights (default: to the hub only)")
     add("--allow-thumbnails", action="store_true",
         help="with report files that show photographs, if their licence and the people depicted permit it")  # fmt: skip
-    add("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
-    add("--aa", action="store_true", help="with the runs of the A/A control; same as aa: true in the study")
-    add("--test-on", action="append", type=path_or_url, metavar="DATA",
-        help="with the tests on another data set; can be repeated; same as test_on in the study")  # fmt: skip
+    add_extent(add, "with the runs of the A/A control", "with the tests on another data set")
 
 
 def _of_one_tool(parser: argparse.ArgumentParser) -> None:
