@@ -6,8 +6,9 @@ import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import fields, replace
 
 from rich.console import Console
@@ -27,18 +28,20 @@ from rich.text import Text
 from emotune.cli.arguments import exits_on_broken_pipe, reraise_broken_pipe
 from emotune.cli.shard_options import command_line, parse_limits, parse_shares
 from emotune.core.cache_dir import cache_folder
-from emotune.core.errors import InputError, describe_os_error, print_error
+from emotune.core.errors import TRY_AGAIN, InputError, describe_os_error, print_error
 from emotune.core.sample_noun import speaking_of, worded
 from emotune.core.storage import Folder
 from emotune.core.terminal import make_console, print_next, print_table
 from emotune.core.typed_command import error_prefix, typed_command
 from emotune.data.build.curate import KEEPABLE
+from emotune.data.build.executor import LocalExecutor, ShardExecutor
 from emotune.data.build.shards import write_shards
 from emotune.data.build.verify import verify
 from emotune.data.manifest import HEALTH, SPLITS, Manifest, Problem
 from emotune.data.sources.base import Listing, Url
 from emotune.data.sources.registry import SOURCES
 from emotune.data.split import carved_splits
+from emotune.execution.run.lost_cluster import LostClusterError
 
 __all__ = ["main"]
 
@@ -51,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The arguments of the command; None for those of the process.
 
     Returns:
-        0: success; 1: shards are damaged or cannot be written; 2: the input cannot be used; 130: interrupted; 141:
-        nobody reads the output any more.
+        0: success; 1: shards are damaged or cannot be written; 2: the input cannot be used; 75: Ray was lost; 130:
+        interrupted; 141: nobody reads the output any more.
     """
     options = command_line().parse_args(arguments)
     console = make_console(stderr=True)
@@ -71,6 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         killed = "a process that read images was killed, perhaps for lack of memory; try fewer --workers"
         print_error(error_prefix("shard"), RuntimeError(f"{killed}. Run the same command again to go on from here."))
         return 1
+    except LostClusterError as error:
+        print_error(error_prefix("shard"), error)
+        return TRY_AGAIN
     except KeyboardInterrupt:
         print("\nInterrupted. Run the same command again to go on from here.", file=sys.stderr)
         return 130
@@ -86,19 +92,34 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
     listing = replace(listing, name=options.name or listing.name)
     for note in (*listing.notes, *_note_on_splits(listing)):
         print(f"{error_prefix('shard')}: {note}", file=sys.stderr)
-    with speaking_of([listing.frames]), _progress(console) as progress:
+    with (
+        speaking_of([listing.frames]), _progress(console) as progress, _executor(options, progress) as executor,
+    ):  # fmt: skip
         if any(isinstance(entry.image, Url) for entry in listing.entries):
             listing = _download(listing, options, progress, console)
         task = progress.add_task("reading", total=len(listing.entries), note="")
         manifest = write_shards(
             listing, out, shares=shares, limits=limits, samples_per_shard=options.shard_images,
             keep=[problem for problem in KEEPABLE if problem.name.lower() in options.keep],
-            allow_thumbnails=options.allow_thumbnails, overwrite=options.replace, workers=max(1, options.workers),
+            allow_thumbnails=options.allow_thumbnails, overwrite=options.replace, executor=executor,
             advance=lambda images: progress.advance(task, images),
         )  # fmt: skip
     _print_summary(console, manifest, out)
     print_next(console, f"{typed_command('ablate')} new --data {shlex.quote(options.out)}")
     return 0
+
+
+@contextmanager
+def _executor(options: argparse.Namespace, progress: Progress) -> Iterator[ShardExecutor]:
+    """What reads the images and writes the shards."""
+    if options.executor == "local":
+        yield LocalExecutor(max(1, options.workers))
+        return
+    # Imported here because the reading processes import this file, too.
+    from emotune.execution.run.ray_shards import RayShardExecutor
+
+    with RayShardExecutor(lambda line: progress.console.print(line, highlight=False, markup=False)) as executor:
+        yield executor
 
 
 def _note_on_splits(listing: Listing) -> list[str]:

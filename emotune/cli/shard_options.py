@@ -81,6 +81,9 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         help="largest number of images in a shard (default: %(default)s)")  # fmt: skip
     add("--workers", type=int, default=available_cpus(), metavar="N",
         help="number of processes that read images (default: all CPUs)")  # fmt: skip
+    add("--executor", choices=["local", "ray"], default="local",
+        help="local: processes of this machine; ray: all CPUs of the Ray that RAY_ADDRESS names, whose nodes must "
+             "reach the images and DATA (default: %(default)s)")  # fmt: skip
 
 
 def _add_download_options(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ class LostClusterError(KeyboardInterrupt):
     """Ray, or its last machine, is gone. It is no Exception, so that Tune does not take it for a callback's mistake."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(f"{message}. Runs keep their checkpoints: the same command continues them once Ray is back.")
+        super().__init__(f"{message}. What is saved is kept: the same command continues from there once Ray is back.")
 
 
 def is_reachable(address: str) -> bool:
@@ -45,12 +45,15 @@ def is_reachable(address: str) -> bool:
 
 
 @contextmanager
-def watch_head(address: str, *, local: bool, on_exit: Callable[[], None] = lambda: None) -> Iterator[None]:
+def watch_head(
+    address: str, *, local: bool, command: str, on_exit: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """A block during which the process ends with code 75 if Ray's head does not answer for half a minute.
 
     Args:
         address: The head's address, ``host:port``.
         local: Whether Ray's processes are children of this process, and are killed with it.
+        command: The name of the command, for the message: ``ablate``.
         on_exit: A function that is called last, to clean up.
 
     Raises:
@@ -70,7 +73,7 @@ def watch_head(address: str, *, local: bool, on_exit: Callable[[], None] = lambd
                 answered_at = time.monotonic()
             elif time.monotonic() - answered_at > limit_s and not left.is_set():
                 message = f"Ray's head at {address} has not answered for {limit_s:.0f} s"
-                print_error(error_prefix("ablate"), LostClusterError(message))
+                print_error(error_prefix(command), LostClusterError(message))
                 sys.stderr.flush()
                 kill_and_wait(descendants(os.getpid()) if local else [])
                 on_exit()

@@ -1,4 +1,4 @@
-"""Checks of a cluster before runs are trained on it: it is large enough, and all its nodes have the same code and data.
+"""Checks of a cluster before it is used: it is large enough, and all its nodes have the same code and data.
 
 Its functions are called while this process is connected to the cluster
 (`emotune.execution.run.ray_session.ray_connection`).
@@ -21,17 +21,20 @@ from emotune.config.resources import Resources
 from emotune.config.run import DatasetRef
 from emotune.core.errors import InputError, raise_if_any
 from emotune.core.storage import Folder
+from emotune.core.threads import parallel_map
 from emotune.data.datasets.location import EMBEDDED, manifest_of
 from emotune.execution.checks.versions import versions
 from emotune.runs.store import RunStore
 
-__all__ = ["check_nodes", "require_cluster"]
+__all__ = ["alive_nodes", "capacity", "check_nodes", "require_alike", "require_cluster"]
 
 LOOK_EVERY_S = 5.0
 ANSWER_S = 60.0
 """Seconds that every node gets to answer; for the first answer it starts a process."""
 VISIBLE_AFTER_S = 3.0
 """Seconds after which a file that another node has written must be visible."""
+FILES_AT_ONCE = 16
+"""Files of nodes that are looked for at the same time."""
 
 
 def require_cluster(resources: Resources, wait_s: float, on_status: Callable[[str], None]) -> None:
@@ -48,15 +51,15 @@ def require_cluster(resources: Resources, wait_s: float, on_status: Callable[[st
     deadline, requested = time.monotonic() + wait_s, False
     try:
         while True:
-            nodes = _alive_nodes()
-            capacity = sum(_capacity(node, resources) for node in nodes)
-            if capacity >= resources.workers:
+            nodes = alive_nodes()
+            room = sum(capacity(node, resources) for node in nodes)
+            if room >= resources.workers:
                 return
             if not requested:
                 request_resources(bundles=[_bundle(resources)] * resources.workers)
                 requested = True
             left_s = deadline - time.monotonic()
-            state = f"the cluster has room for {capacity} of a run's {_workers(resources)}"
+            state = f"the cluster has room for {room} of a run's {_workers(resources)}"
             if left_s <= 0:
                 raise InputError(_too_small(state, nodes, wait_s))
             on_status(f"{state}; waiting for more nodes, {_minutes(left_s)} left")
@@ -80,24 +83,41 @@ def check_nodes(store: RunStore, datasets: Sequence[DatasetRef], resources: Reso
     Raises:
         InputError: A node differs; the message says for each node what is wrong and what to do.
     """
-    nodes = {node["NodeID"]: node for node in _alive_nodes()}
-    _require_same_versions(nodes)
-    folder, name = store.folder, f".check-{secrets.token_hex(8)}"
+    nodes = {node["NodeID"]: node for node in alive_nodes()}
     stored = [
         dataset.undivided for dataset in datasets if dataset.location != EMBEDDED
     ]  # every node draws scenes itself
     needed = list(dict.fromkeys(stored))
-    inputs = {id_: (store, name, id_, needed if _capacity(node, resources) else []) for id_, node in nodes.items()}
+    inputs = {id_: (needed if capacity(node, resources) else [],) for id_, node in nodes.items()}
+    require_alike(nodes, store.folder, "--runs", _dataset_problems, inputs)
+
+
+def require_alike(
+    nodes: Mapping[str, Mapping[str, Any]], folder: Folder, option: str, check: Callable[..., list[str]],
+    inputs: Mapping[str, Sequence[Any]],
+) -> None:  # fmt: skip
+    """Raises an InputError unless nodes have the same software, share the folder, and pass the check.
+
+    Args:
+        nodes: The nodes, by id.
+        folder: A folder that all nodes must read and write.
+        option: The option that names this folder.
+        check: A function that is called on each node, and returns what is wrong there.
+        inputs: The check's arguments, by node.
+    """
+    _require_same_versions(nodes)
+    name = f".check-{secrets.token_hex(8)}"
     try:
         folder.write(name, name.encode())
-        problems_by_node = _on_all(nodes, _problems_on_node, inputs)
+        calls = {id_: (folder, name, id_, option, check, given) for id_, given in inputs.items()}
+        problems_by_node = _on_all(nodes, _problems_on_node, calls)
         problems = [f"{_name(nodes[id_])}: {problem}" for id_, found in problems_by_node.items() for problem in found]
         writers = [id_ for id_, found in problems_by_node.items() if not found]
-        visible = store.map(lambda id_: _becomes_visible(folder, f"{name}-{id_}"), writers)
+        visible = parallel_map(lambda id_: _becomes_visible(folder, f"{name}-{id_}"), writers, FILES_AT_ONCE)
         elsewhere = [id_ for id_, is_visible in zip(writers, visible, strict=True) if not is_visible]
-        problems += [f"{_name(nodes[id_])}: {_other_place(store)}" for id_ in elsewhere]
+        problems += [f"{_name(nodes[id_])}: {_other_place(folder, option)}" for id_ in elsewhere]
     finally:
-        store.map(partial(_delete, folder), [name, *(f"{name}-{id_}" for id_ in nodes)])
+        list(parallel_map(partial(_delete, folder), [name, *(f"{name}-{id_}" for id_ in nodes)], FILES_AT_ONCE))
     raise_if_any(problems)
 
 
@@ -113,25 +133,35 @@ def _require_same_versions(nodes: Mapping[str, Mapping[str, Any]]) -> None:
     ])  # fmt: skip
 
 
-def _problems_on_node(store: RunStore, name: str, node: str, datasets: Sequence[DatasetRef]) -> list[str]:
-    """The problems of a node; runs there, and writes a file into the folder of runs.
+def _problems_on_node(
+    folder: Folder, name: str, node: str, option: str, check: Callable[..., list[str]], given: Sequence[Any]
+) -> list[str]:
+    """The problems of a node; runs there, and writes a file into the shared folder.
 
     Args:
-        store: The folder of all run directories.
+        folder: The folder that all nodes share.
         name: The name of a file that the driver has written into this folder.
         node: The id of the node, which is appended to the name of its own file.
-        datasets: The data sets that the node must have.
+        option: The option that names the folder.
+        check: A function that returns what else is wrong on the node.
+        given: Its arguments.
     """
-    problems, folder = [], store.folder
+    problems = []
     try:
         if _becomes_visible(folder, name):
             folder.write(f"{name}-{node}", name.encode())
         else:
-            problems.append(_other_place(store))
+            problems.append(_other_place(folder, option))
     except Exception as error:  # every kind of storage has its own
         problems.append(
-            f"{store}: cannot be written to on this node ({error}); mount it there, or give the node its credentials"
+            f"{folder}: cannot be written to on this node ({error}); mount it there, or give the node its credentials"
         )
+    return problems + check(*given)
+
+
+def _dataset_problems(datasets: Sequence[DatasetRef]) -> list[str]:
+    """What is wrong on this node with the data sets that it must have."""
+    problems = []
     for dataset in datasets:
         try:
             manifest, files = manifest_of(dataset), Folder(dataset.location).files()
@@ -166,10 +196,10 @@ def _becomes_visible(folder: Folder, name: str) -> bool:
     return True
 
 
-def _other_place(store: RunStore) -> str:
+def _other_place(folder: Folder, option: str) -> str:
     return (
-        f"{store}: is a different folder on this node; name one that all nodes reach, a network folder or a URL "
-        "(--runs)"
+        f"{folder}: is a different folder on this node; name one that all nodes reach, a network folder or a URL "
+        f"({option})"
     )
 
 
@@ -189,7 +219,7 @@ def _on_all(
     answered, silent = ray.wait(list(tasks.values()), num_returns=len(tasks), timeout=ANSWER_S)
     for reference in silent:
         ray.cancel(reference, force=True)
-    results, problems, alive = {}, [], {node["NodeID"] for node in _alive_nodes()}
+    results, problems, alive = {}, [], {node["NodeID"] for node in alive_nodes()}
     for id_, reference in tasks.items():
         if id_ not in alive:
             continue
@@ -204,7 +234,7 @@ def _on_all(
     return results
 
 
-def _alive_nodes() -> list[dict[str, Any]]:
+def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
@@ -222,7 +252,7 @@ def _workers(resources: Resources) -> str:
     return f"{resources.workers} × ({resources.cpus_per_worker} CPU{gpus})"
 
 
-def _capacity(node: Mapping[str, Any], resources: Resources) -> int:
+def capacity(node: Mapping[str, Any], resources: Resources) -> int:
     """The number of workers that a node can hold."""
     return resources.workers_on(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0))
 

@@ -21,7 +21,8 @@ from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.execution.monitor.observer import RunObserver
 from emotune.execution.run.job import RunJob, as_text, run_of
-from emotune.execution.run.lost_cluster import LostClusterError, is_reachable
+from emotune.execution.run.lost_cluster import LostClusterError
+from emotune.execution.run.ray_session import lost_head_explained
 from emotune.execution.run.supervisor import RunTrial
 from emotune.runs.directory import State, Status
 from emotune.runs.store import RunStore
@@ -124,7 +125,7 @@ def run_on_ray(
         tempfile.TemporaryDirectory(prefix="emotune-tune-") as scratch,
         _silent_tune(),
         _aws_variables_kept_back(),
-        _lost_head_explained(),
+        lost_head_explained(),
     ):
         tune.Tuner(
             tune.with_resources(RunTrial, _placement(resources)),
@@ -178,19 +179,6 @@ def _placement(resources: Resources) -> tune.PlacementGroupFactory:
     if resources.gpus_per_worker:
         bundle["GPU"] = resources.gpus_per_worker
     return tune.PlacementGroupFactory([{}] + [bundle] * resources.workers, strategy="PACK")
-
-
-@contextmanager
-def _lost_head_explained() -> Iterator[None]:
-    """A block in which whatever Ray raises when its head is gone becomes a `LostClusterError`."""
-    head = ray.get_runtime_context().gcs_address
-    try:
-        yield
-    except Exception as error:
-        if is_reachable(head):
-            raise
-        message = (" ".join(str(error).split()) or type(error).__name__)[:200]
-        raise LostClusterError(f"Ray's head at {head} does not answer any more ({message})") from None
 
 
 @contextmanager

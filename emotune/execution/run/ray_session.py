@@ -18,9 +18,9 @@ from emotune.config.resources import Resources
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus, worker_environment
 from emotune.core.process_tree import Process, descendants, kill_and_wait
-from emotune.execution.run.lost_cluster import LostClusterError, watch_head
+from emotune.execution.run.lost_cluster import LostClusterError, is_reachable, watch_head
 
-__all__ = ["ray_connection"]
+__all__ = ["lost_head_explained", "ray_connection"]
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Size of a local Ray's object store, which holds nothing but configs and progress."""
@@ -48,7 +48,7 @@ ENVIRONMENT = {
 
 
 @contextmanager
-def ray_connection(resources: Resources) -> Iterator[None]:
+def ray_connection(resources: Resources, command: str = "ablate") -> Iterator[None]:
     """A block during which this process is connected to Ray.
 
     Ray reads its settings from the environment when it is imported, so they stay set afterwards; variables that the
@@ -56,6 +56,7 @@ def ray_connection(resources: Resources) -> Iterator[None]:
 
     Args:
         resources: The resources of each run.
+        command: The name of the command, for messages.
 
     Raises:
         InputError: No cluster answers, or this machine, if there is no cluster, has fewer GPUs than a run needs.
@@ -76,13 +77,28 @@ def ray_connection(resources: Resources) -> Iterator[None]:
             if not cluster:
                 _require_gpus(resources, ray.cluster_resources())
             address = ray.get_runtime_context().gcs_address
-            with watch_head(address, local=not cluster, on_exit=lambda: _remove(folder)):
+            with watch_head(address, local=not cluster, command=command, on_exit=lambda: _remove(folder)):
                 try:
                     yield
                 finally:
                     _disconnect(cluster)
         finally:
             _disconnect(cluster)
+
+
+@contextmanager
+def lost_head_explained() -> Iterator[None]:
+    """A block in which whatever Ray raises when its head is gone becomes a `LostClusterError`."""
+    import ray
+
+    head = ray.get_runtime_context().gcs_address
+    try:
+        yield
+    except Exception as error:
+        if is_reachable(head):
+            raise
+        message = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        raise LostClusterError(f"Ray's head at {head} does not answer any more ({message})") from None
 
 
 def _disconnect(cluster: bool, spared: Sequence[Process] = ()) -> None:
@@ -187,7 +203,7 @@ def _connection_error(cluster: bool, error: Exception) -> BaseException:
             f"RAY_ADDRESS={os.environ['RAY_ADDRESS']}: no Ray cluster answers there ({message}); start it, or unset "
             "RAY_ADDRESS to use this machine alone"
         )
-    return InputError(f"Ray cannot be started on this machine ({message}); --executor local trains without it")
+    return InputError(f"Ray cannot be started on this machine ({message}); --executor local works without it")
 
 
 @contextmanager

@@ -87,7 +87,8 @@ def test_a_head_that_is_gone_ends_the_process_with_exit_code_75_and_one_line():
     assert is_reachable(address)
     watch = (
         "import sys, time\nfrom emotune.execution.run.lost_cluster import watch_head\n"
-        "with watch_head(sys.argv[1], local=True):\n    print('there', flush=True)\n    time.sleep(600)\n"
+        "with watch_head(sys.argv[1], local=True, command='ablate'):\n"
+        "    print('there', flush=True)\n    time.sleep(600)\n"
     )
     environment = os.environ | {"RAY_gcs_rpc_server_reconnect_timeout_s": "1"}
     with subprocess.Popen(
