@@ -33,7 +33,7 @@ print(json.dumps({"address": cluster.address, "pids": pids}), flush=True)
 time.sleep(1200)
 """
 SETTINGS = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
-IMAGES = 2400
+IMAGES = 1200
 
 
 @pytest.fixture(scope="module")
