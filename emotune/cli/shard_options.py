@@ -80,7 +80,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     add("--shard-images", type=int, default=1000, metavar="N",
         help="largest number of images in a shard (default: %(default)s)")  # fmt: skip
     add("--workers", type=int, default=available_cpus(), metavar="N",
-        help="number of processes that read images (default: all CPUs)")  # fmt: skip
+        help="number of processes of this machine that read images (default: all CPUs)")  # fmt: skip
     add("--executor", choices=["local", "ray"], default="local",
         help="local: processes of this machine; ray: all CPUs of the Ray that RAY_ADDRESS names, whose nodes must "
              "reach the images and DATA (default: %(default)s)")  # fmt: skip
