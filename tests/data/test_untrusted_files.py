@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from emotune.core.storage import Folder
 from emotune.data import image_io
+from emotune.data.build.executor import LocalExecutor
 from emotune.data.build.ingest import ingest
 from emotune.data.build.ingest_image import LIMITS, Limits
 from emotune.data.build.shards import write_shards
@@ -44,7 +45,8 @@ def test_a_video_of_gigabytes_is_recognised_by_its_first_bytes_and_not_read(tmp_
             file.write(head)
             file.truncate(3 * 2**30)
     tracemalloc.start()
-    taken = ingest([entry(path) for path in sorted(tmp_path.iterdir())], tmp_path / "spool", LIMITS)
+    entries, spool = [entry(path) for path in sorted(tmp_path.iterdir())], Folder(str(tmp_path / "spool"))
+    taken = ingest(entries, spool, LIMITS, executor=LocalExecutor())
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
     with pytest.raises(UnreadableImageError, match="video"):

@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotune.core.errors import InputError
+from emotune.core.storage import Folder
 from emotune.data.build import ingest as ingesting
+from emotune.data.build.executor import LocalExecutor
 from emotune.data.build.ingest import ingest
 from emotune.data.build.ingest_image import LIMITS, IngestedImage, Limits
 from emotune.data.build.perceptual_hash import perceptual_hash
@@ -96,7 +99,7 @@ def read(tmp_path_factory) -> dict[str, tuple[IngestedImage, bytes]]:
     entries += [entry(folder / "small", key="0123456789abcdef0123"), *Scenes(2, seed=9).listing().entries]
     spool = folder / "spool"
     advanced: list[int] = []
-    taken = ingest(entries, spool, LIMITS, advance=advanced.append)
+    taken = ingest(entries, Folder(str(spool)), LIMITS, executor=LocalExecutor(), advance=advanced.append)
     assert sum(advanced) == len(taken) == len(entries)
     jpegs = [(spool / t.spool).read_bytes()[t.start : t.start + t.bytes] for t in taken]
     names = [*STORED, *REFUSED, *ABSENT, "named", "scene 0", "scene 1"]
@@ -155,11 +158,12 @@ def test_other_limits_find_other_problems_and_store_other_sizes(tmp_path):
         (tmp_path / name).write_bytes(STORED[name][0])
     entries = [entry(tmp_path / name) for name in ("large", "tiny", "long")]
     limits = Limits(shorter_side=None, min_side=1, max_aspect=1.2)
-    taken = ingest(entries, tmp_path / "spool", limits)
+    spool = Folder(str(tmp_path / "spool"))
+    taken = ingest(entries, spool, limits, executor=LocalExecutor())
     assert [[problem for problem, _ in t.problems] for t in taken] == [[ASPECT], [ASPECT], [ASPECT]]
     first = (tmp_path / "spool" / taken[0].spool).read_bytes()[: taken[0].bytes]
     assert first == STORED["large"][0], "its size was to be kept"
-    assert ingest(entries, tmp_path / "spool", Limits())[1].problems != taken[1].problems
+    assert ingest(entries, spool, Limits(), executor=LocalExecutor())[1].problems != taken[1].problems
 
 
 def spooled(spool: Path) -> dict[str, tuple[int, int]]:
@@ -172,16 +176,16 @@ def test_only_the_chunk_of_a_file_that_changed_or_got_lost_is_read_again(tmp_pat
     for number, path in enumerate(files):
         drawn(70 + number, 70).save(path)
     entries, spool = [entry(path) for path in files], tmp_path / "spool"
-    first = ingest(entries, spool, LIMITS, workers=2)
+    first = ingest(entries, Folder(str(spool)), LIMITS, executor=LocalExecutor(2))
     before = spooled(spool)
-    assert ingest(entries, spool, LIMITS) == first
+    assert ingest(entries, Folder(str(spool)), LIMITS, executor=LocalExecutor()) == first
     assert spooled(spool) == before
 
     other = bytearray(files[4].read_bytes())
     other[-20] ^= 1
     files[4].write_bytes(other)  # of the same size
     (spool / first[8].spool).unlink()
-    second = ingest(entries, spool, LIMITS)
+    second = ingest(entries, Folder(str(spool)), LIMITS, executor=LocalExecutor())
     assert [one == other for one, other in zip(first, second, strict=True)] == [True] * 3 + [False] * 3 + [True] * 3
     assert [one.key == other.key for one, other in zip(first, second, strict=True)].index(False) == 4
     after = spooled(spool)
@@ -190,14 +194,40 @@ def test_only_the_chunk_of_a_file_that_changed_or_got_lost_is_read_again(tmp_pat
     assert first[8].spool in set(after) - same
 
 
+class Elsewhere(LocalExecutor):
+    """Another machine's view: one file is gone there."""
+
+    is_distributed = True
+
+    def __init__(self, lost: Path) -> None:
+        super().__init__()
+        self._lost = lost
+
+    def as_completed(self, function, jobs):
+        self._lost.unlink()
+        return super().as_completed(function, jobs)
+
+
+def test_an_image_that_another_machine_does_not_see_is_an_error_and_is_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingesting, "CHUNK", 2)
+    files = [tmp_path / f"{number}.png" for number in range(6)]
+    for path in files:
+        drawn(70, 70).save(path)
+    spool = Folder(str(tmp_path / "spool"))
+    with pytest.raises(InputError, match=r"2\.png and .*3\.png"):
+        ingest([entry(path) for path in files], spool, LIMITS, executor=Elsewhere(files[3]))
+    assert len(spool.files()) == 2, "the chunk before it is kept"
+
+
 SCRIPT = """
 import sys
-from pathlib import Path
+from emotune.core.storage import Folder
 from emotune.data.build import ingest
+from emotune.data.build.executor import LocalExecutor
 from emotune.data.build.ingest_image import LIMITS
 from emotune.data.sources.scenes import Scenes
 ingest.CHUNK = 6
-ingest.ingest(Scenes(72, seed=2).listing().entries, Path(sys.argv[1]), LIMITS, workers=2)
+ingest.ingest(Scenes(72, seed=2).listing().entries, Folder(sys.argv[1]), LIMITS, executor=LocalExecutor(2))
 """
 
 
@@ -213,7 +243,7 @@ def test_what_was_read_before_a_kill_is_not_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(ingesting, "CHUNK", 6)
     entries = Scenes(72, seed=2).listing().entries
     advanced: list[int] = []
-    taken = ingest(entries, tmp_path, LIMITS, workers=2, advance=advanced.append)
+    taken = ingest(entries, Folder(str(tmp_path)), LIMITS, executor=LocalExecutor(2), advance=advanced.append)
     assert advanced == [6] * 12
     after = spooled(tmp_path)
     assert all(after[name] == before[name] for name in finished)
