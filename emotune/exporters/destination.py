@@ -15,7 +15,7 @@ from emotune.core.errors import InputError, UnavailableError
 from emotune.core.location import mask_credentials
 from emotune.exporters.content import RunContent, StudyContent
 
-__all__ = ["Destination", "environment", "installed", "masked", "one_writer"]
+__all__ = ["Destination", "installed", "masked", "one_writer"]
 
 SECRETS = ("WANDB_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD",
            "DATABRICKS_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # fmt: skip
@@ -70,25 +70,6 @@ def masked(message: object) -> str:
             text = text.replace(value, "***")
     text = " ".join(map(mask_credentials, text.split(" ")))
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"
-
-
-@contextlib.contextmanager
-def environment(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """A context in which environment variables have other values; None removes one."""
-    before = {name: os.environ.get(name) for name in changes}
-
-    def change(values: Mapping[str, str | None]) -> None:
-        for name, value in values.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-    change(changes)
-    try:
-        yield
-    finally:
-        change(before)
 
 
 @contextlib.contextmanager

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from emotune.core.environment import environment
 from emotune.core.errors import InputError
 from emotune.exporters.content import RunContent, StudyContent, curve_metrics
-from emotune.exporters.destination import environment, installed, masked, one_writer
+from emotune.exporters.destination import installed, masked, one_writer
 from emotune.exporters.files import ExportedFile, write_files
 
 __all__ = ["TrackioDestination"]

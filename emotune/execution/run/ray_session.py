@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emotune.config.resources import Resources
+from emotune.core.environment import environment
 from emotune.core.errors import InputError
 from emotune.core.host import available_cpus, worker_environment
 from emotune.core.process_tree import Process, descendants, kill_and_wait
@@ -179,7 +180,7 @@ def _connect(cluster: bool, resources: Resources, folder: str | None) -> None:
             object_store_memory=OBJECT_STORE_BYTES,
             **temporary,
         )
-    with _environment({} if cluster else worker_environment(resources.cpus_per_worker)):  # Ray's processes inherit it
+    with environment({} if cluster else worker_environment(resources.cpus_per_worker)):  # Ray's processes inherit it
         others = descendants(os.getpid())  # the process that prepares the images meanwhile
         for attempt in range(ATTEMPTS):
             try:
@@ -204,21 +205,6 @@ def _connection_error(cluster: bool, error: Exception) -> BaseException:
             "RAY_ADDRESS to use this machine alone"
         )
     return InputError(f"Ray cannot be started on this machine ({message}); --executor local works without it")
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """A block in which these environment variables are set."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _require_gpus(resources: Resources, available: Mapping[str, float]) -> None:
