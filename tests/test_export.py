@@ -43,6 +43,7 @@ def test_a_damaged_run_is_left_out_and_the_exit_code_says_so(exported: Exported,
         (["width.yaml", "--to", "mlflow", "--repo-id", "anna/mine"], "--repo-id: "),
         (["width.yaml", "--to", "wandb", "--license", "mit"], "--license: "),
         (["width.yaml", "--to", "hub", "--seeds", "0"], "--seeds 0: "),
+        (["width.yaml", "--to", "hub", "--report", "s3://lab/reports"], "--report s3://lab/reports: "),
     ],
 )
 def test_input_that_cannot_be_used_ends_with_2_and_is_named(

@@ -201,6 +201,8 @@ USED_BY: dict[str, tuple[Tool, ...]] = {
 def _check(to: Tool, options: ExportOptions) -> None:
     if to not in TOOLS:
         raise InputError(f"--to {to}: is not one of {', '.join(TOOLS)}")
+    if "://" in options.report:
+        raise InputError(f"--report {options.report}: is a URL; copy the report to a folder and name that")
     defaults = ExportOptions()
     for name, tools in USED_BY.items():
         if to not in tools and getattr(options, name) != getattr(defaults, name):
