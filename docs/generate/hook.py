@@ -24,10 +24,6 @@ LINK = re.compile(r"(\]\()(?!\w+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 
-def on_config(config: MkDocsConfig) -> None:
-    config.nav = _existing(config.nav or [], Path(config.docs_dir))
-
-
 def on_files(files: Files, config: MkDocsConfig) -> None:
     """Adds the files of the repository that pages link to, and those that these link to."""
     waiting = [f"docs/{file.src_uri}" for file in files.documentation_pages()]
@@ -54,18 +50,6 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         return f"{link[1]}{posixpath.relpath(place, PurePosixPath(path).parent)}{link[3] or ''}"
 
     return _outside_code(markdown, lambda text: LINK.sub(in_site, text))
-
-
-def _existing(entries: list, folder: Path) -> list:
-    """The entries of the navigation whose pages are there."""
-    kept = []
-    for entry in entries:
-        ((title, value),) = entry.items()
-        if isinstance(value, list):
-            kept.append({title: _existing(value, folder)})
-        elif (folder / value).exists():
-            kept.append(entry)
-    return kept
 
 
 def _targets(path: str) -> list[str]:
