@@ -115,7 +115,7 @@ def test_a_row_says_what_the_code_says(options):
     assert (defaults["question"], defaults["seeds"], defaults["task"]) == ("needed", "`3`", "–")
 
 
-CODES = {"ablate": "0 1 2 75 130 141", "shard": "0 1 2 130 141", "predict": "0 1 2 130 141",
+CODES = {"ablate": "0 1 2 75 130 141", "shard": "0 1 2 75 130 141", "predict": "0 1 2 130 141",
          "export": "0 1 2 75 130 141"}  # fmt: skip
 
 
