@@ -15,7 +15,7 @@ from rich.progress import track
 
 from emotune.cli.arguments import CommandLine, exits_on_broken_pipe, local_path, path_or_url, reraise_broken_pipe
 from emotune.cli.help_text import HelpFormatter, examples
-from emotune.cli.prediction_output import ImagePrediction, print_predictions, write_csv
+from emotune.cli.prediction_output import ImagePrediction, note_if_alike, print_predictions, write_csv
 from emotune.config.resources import EVALUATION_BATCH_SIZE
 from emotune.config.types import escape_control_characters
 from emotune.core.errors import InputError, describe_os_error, print_error
@@ -131,7 +131,7 @@ def _predict(options: argparse.Namespace, stopping: Interruption) -> int:
             predictions = write_csv(predictions, sys.stdout, predictor)
         else:
             predictions = print_predictions(predictions, predictor, as_json=options.json)
-        return 0 if sum(1 for _ in predictions) == len(paths) else 1
+        return 0 if sum(1 for _ in note_if_alike(predictions, predictor)) == len(paths) else 1
 
 
 def _predict_each(

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,7 +18,12 @@ from emotune.core.terminal import make_console, print_table
 if TYPE_CHECKING:
     from emotune.inference.predictor import Predictor
 
-__all__ = ["ImagePrediction", "print_predictions", "write_csv"]
+__all__ = ["ImagePrediction", "note_if_alike", "print_predictions", "write_csv"]
+
+FEW = 3
+"""The number of images from which equal predictions are no coincidence."""
+ALIKE = 0.01
+"""The largest difference of probabilities, or of ratings as shares of their scale, that counts as none."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,24 @@ class ImagePrediction:
     def label(self) -> str:
         """The most probable class."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
+
+
+def note_if_alike(predictions: Iterable[ImagePrediction], predictor: "Predictor") -> Iterator[ImagePrediction]:
+    """Passes the predictions on; then says on stderr if they are nearly the same for all of three images or more."""
+    spans = {one.name: one.high - one.low for one in predictor.dimensions} or dict.fromkeys(predictor.classes, 1.0)
+    lowest, highest, number = dict.fromkeys(spans, inf), dict.fromkeys(spans, -inf), 0
+    for prediction in predictions:
+        number += 1
+        for name, value in (prediction.ratings or prediction.probabilities).items():
+            lowest[name], highest[name] = min(lowest[name], value), max(highest[name], value)
+        yield prediction
+    if number >= FEW and all(highest[name] - lowest[name] < ALIKE * span for name, span in spans.items()):
+        kind = "ratings" if predictor.dimensions else "probabilities"
+        print(
+            f"Note: all {number} {noun_of([predictor.input_spec.frames])}s get nearly the same {kind}, as they do from "
+            'a network that has learned nothing; see "Did it learn" in the report of its study.',
+            file=sys.stderr,
+        )
 
 
 def write_csv(

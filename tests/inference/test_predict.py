@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emotune.cli.prediction_output import ImagePrediction, note_if_alike
 from emotune.inference.predictor import load_predictor
 from emotune.predict import TABLE, main
 
@@ -133,6 +135,20 @@ def test_a_network_without_attention_is_drawn_without_a_map(finished_run, images
     drawn = [(tmp_path / name / "b.png").read_bytes() for name in ("plain", "attending")]
     widths = [Image.open(io.BytesIO(png)).width for png in drawn]
     assert widths[1] - widths[0] == pytest.approx(324, abs=2)  # one more image, and the gap before it
+
+
+def test_predictions_that_are_the_same_for_all_of_three_images_are_remarked_on(attending, images, tmp_path, capsys):
+    image = images / "a.jpg"
+    copies = [str(shutil.copy(image, tmp_path / f"{k}{image.suffix}")) for k in range(3)]
+    for number, remarks in ((2, 0), (3, 1)):
+        assert main([attending.folder, *copies[:number], "--csv"]) == 0
+        out, err = capsys.readouterr()
+        assert (len(out.splitlines()), len(err.splitlines())) == (number + 1, remarks)
+    predictor = load_predictor(attending.folder)
+    first, *others = predictor.classes
+    shares = [{first: share} | dict.fromkeys(others, (1 - share) / len(others)) for share in (0.2, 0.2, 0.22)]
+    assert len(list(note_if_alike([ImagePrediction(image, one, {}) for one in shares], predictor))) == 3
+    assert capsys.readouterr().err == ""
 
 
 def test_names_come_from_stdin(attending, images, monkeypatch, capsys):
