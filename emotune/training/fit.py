@@ -15,6 +15,8 @@ import torch
 
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
+from emotune.data.read.batches import Split
+from emotune.models.baselines.baseline import Baseline
 from emotune.models.baselines.fitted_file import write_fitted
 from emotune.models.baselines.logistic import Logistic
 from emotune.models.baselines.svm import Svm
@@ -24,7 +26,7 @@ from emotune.runs.progress import Phase, RunProgress
 from emotune.runs.record import RunRecord
 from emotune.training.evaluate import Outputs
 from emotune.training.fit_model import fit_model
-from emotune.training.fitted_rows import open_rows
+from emotune.training.fitted_rows import Rows, open_rows
 from emotune.training.precision import numerics_record
 from emotune.training.progress import Progress
 from emotune.training.provenance import code_origin, libraries_of
@@ -79,11 +81,7 @@ def fit(
         epoch=1, seen=len(train), train_s=train_s, history=[metrics], initialisation=rows.initialisation,
         notes=fitted.pop("notes", []),
     )  # fmt: skip
-    test = None if run.tuning else rows.open("test")  # the only use of these images
-    outputs = Outputs(np.zeros((0, 0)), {})
-    if test:
-        views = [torch.from_numpy(model.log_probabilities(one)) for one in rows.of("test", partial(report, "testing"))]
-        outputs = Outputs(task.average(views).numpy(), {})
+    tested = None if run.tuning else _test(run, rows, model, partial(report, "testing"))
     session.check_lease()
     if not session.world.is_main:
         return None
@@ -94,16 +92,23 @@ def fit(
         numerics=numerics_record(run.train, resources, session.world.device),
     )
     folder.write(METRICS, (json.dumps(metrics) + "\n").encode())
-    if test:
-        write_predictions(folder, run, test, outputs)
+    if tested:
+        write_predictions(folder, run, *tested)
     now = time.perf_counter()
     durations_s = {"reading": reading_s, "train": train_s, "test": now - fit_end, "this_start": now - started}
     record = make_record(
         run, session.world, progress, train, durations_s, rows.costs or Cost(model.parameters, None),
-        tested=(test, outputs) if test else None,
+        tested=tested,
     )  # fmt: skip
     if fitted:
         record["fitted"] = fitted
     if not run.tuning and isinstance(model, Svm | Logistic):
         record["fitted_file"] = {"sha256": write_fitted(folder, model)}
     return session.finish(record)
+
+
+def _test(run: RunConfig, rows: Rows, model: Baseline, report: Callable[[int], None]) -> tuple[Split, Outputs]:
+    """The test images, which are used here alone, and the fitted model's outputs for them."""
+    test = rows.open("test")
+    views = [torch.from_numpy(model.log_probabilities(one)) for one in rows.of("test", report)]
+    return test, Outputs(task_of(run).average(views).numpy(), {})
