@@ -33,6 +33,7 @@ ELSEWHERE_PAGES = {
 ELSEWHERE = {
     "pip install -e '.[test]' && pytest": ".ci/run, in a fresh virtual environment",
     "pip install -e '.[docs]' && mkdocs build": "tests/docs/conftest.py",
+    "python -m emotune.ablate ablations/thesis_systems.yaml": "tests/test_ablations.py plans it: not our images",
     "ray up cluster/config.yaml": "tests/cluster/test_aws.py",
     **{
         f"pip install 'emotune[{extra}]'": ".ci/run, as a part of the extra test"
