@@ -12,6 +12,7 @@ from videos import flat, moving, pattern, write_class_folders, write_clip
 from emotune.core.errors import InputError
 from emotune.core.storage import Folder
 from emotune.data.build.decode_clip import decode_clip
+from emotune.data.build.executor import LocalExecutor
 from emotune.data.build.ingest import ingest
 from emotune.data.build.ingest_image import LIMITS, Limits
 from emotune.data.build.shards import write_shards
@@ -136,13 +137,14 @@ def test_clips_that_were_decoded_before_an_interruption_are_not_decoded_again(tm
     def interrupt(finished: int) -> None:
         raise KeyboardInterrupt
 
+    spool, two = Folder(str(tmp_path / "spool")), LocalExecutor(2)
     with pytest.raises(KeyboardInterrupt):
-        ingest(listing.entries, tmp_path / "spool", LIMITS, workers=2, advance=interrupt)
+        ingest(listing.entries, spool, LIMITS, executor=two, advance=interrupt)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "spool").iterdir()}
     assert before
-    taken = ingest(listing.entries, tmp_path / "spool", LIMITS, workers=2)
+    taken = ingest(listing.entries, spool, LIMITS, executor=two)
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    assert taken == ingest(listing.entries, tmp_path / "other", LIMITS)
+    assert taken == ingest(listing.entries, Folder(str(tmp_path / "other")), LIMITS, executor=LocalExecutor())
 
 
 def test_images_have_no_frames_in_their_manifest(tmp_path):
