@@ -79,7 +79,7 @@ class Sizes:
 
 @dataclass
 class Results:
-    """What was measured so far, and the time that is left.
+    """The measurements so far, and the time that is left.
 
     Attributes:
         ends: When no further measurement begins, by `time.monotonic`.

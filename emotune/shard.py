@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 
 from rich.console import Console
@@ -111,15 +111,15 @@ def _shard(options: argparse.Namespace, console: Console) -> int:
 
 @contextmanager
 def _executor(options: argparse.Namespace, progress: Progress) -> Iterator[ShardExecutor]:
-    """What reads the images and writes the shards."""
+    """The executor that reads the images and writes the shards."""
     if options.executor == "local":
         yield LocalExecutor(max(1, options.workers))
         return
     # Imported here because the reading processes import this file, too.
     from emotune.execution.run.ray_shards import RayShardExecutor
 
-    with RayShardExecutor(lambda line: progress.console.print(line, highlight=False, markup=False)) as executor:
-        yield executor
+    with ExitStack() as stack:
+        yield RayShardExecutor(stack, lambda line: progress.console.print(line, highlight=False, markup=False))
 
 
 def _note_on_splits(listing: Listing) -> list[str]:

@@ -17,8 +17,8 @@ class FeatureLoss:
     Attributes:
         name: The name, ``set/group`` or ``set/group/number``.
         columns: The number of columns.
-        loss: What it loses on validation images if these columns are shuffled, mean over the repeats: of the accuracy
-            in percentage points, or of the mean CCC.
+        loss: The loss on validation images if these columns are shuffled, mean over the repeats: of the accuracy in
+            percentage points, or of the mean CCC.
         sd: The standard deviation over the repeats.
     """
 

@@ -23,7 +23,7 @@ __all__ = ["NoiseBound", "noise_bound"]
 
 @dataclass(frozen=True)
 class NoiseBound:
-    """What a predictor that knows the mean over all possible raters reaches on mean ratings.
+    """The measures on mean ratings of a predictor that knows the mean over all possible raters.
 
     Attributes:
         reliability: The share of the variance of mean ratings that is no noise, 0 to 1.

@@ -26,8 +26,8 @@ def add_extent(add: Add, control: str, other_data: str) -> None:
 
     Args:
         add: ``add_argument`` of a parser or of a group.
-        control: What the command does with the A/A control.
-        other_data: What it does with another data set.
+        control: The command's use of the A/A control, as its help says it.
+        other_data: Its use of another data set, likewise.
     """
     add("--seeds", type=int, metavar="N", help="number of seeds per variant; overrides the study")
     add("--aa", action="store_true", help=f"{control}; same as aa: true in the study")

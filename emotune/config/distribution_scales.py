@@ -10,7 +10,7 @@ from typing import Literal
 
 from emotune.config.scale import Scale
 
-__all__ = ["DISTRIBUTION_SCALES", "DistributionMetric"]
+__all__ = ["DISTRIBUTION_SCALES", "DistributionMetric", "as_distribution_metric"]
 
 DistributionMetric = Literal[
     "kl", "chi_squared", "chebyshev", "clark", "canberra", "cosine", "intersection", "bhattacharyya", "emd_wheel",
@@ -35,3 +35,12 @@ DISTRIBUTION_SCALES: Mapping[DistributionMetric, Scale] = MappingProxyType(
     }
 )
 """The measures by the name of their column in ``runs.csv``."""
+
+
+def as_distribution_metric(name: str) -> DistributionMetric | None:
+    """The measure of this name; None if it is another metric's.
+
+    >>> as_distribution_metric("kl"), as_distribution_metric("accuracy")
+    ('kl', None)
+    """
+    return next((measure for measure in DISTRIBUTION_SCALES if measure == name), None)

@@ -42,7 +42,7 @@ def selection_text(select: Select, patience: int | None = None, score: str = "ac
     Args:
         select: The rule.
         patience: The number of epochs without a better one after which training ended; None: it did not end early.
-        score: What tells the best epoch, see `score_in_words`.
+        score: The score of the best epoch, see `score_in_words`.
 
     >>> selection_text("best_val", 3)
     'best validation accuracy, until 3 epochs bring no better one'

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
 
 from emotune.config.contrast import Contrast, parse_contrasts, with_implied
 from emotune.config.design.factors import Layout, factor_contrasts, factor_problems
@@ -23,7 +22,7 @@ from emotune.config.run import DatasetRef, RunConfig, Selection, WeightsRef
 from emotune.config.seeds import seeds_problems
 from emotune.config.study_yaml import study_yaml
 from emotune.config.target import TARGETS, Target
-from emotune.config.train import TrainConfig
+from emotune.config.train import DecidedPrecision, TrainConfig
 from emotune.config.tuned_options import tuning_problems
 from emotune.config.tuning import Tuning
 from emotune.core.errors import raise_if_any
@@ -96,7 +95,7 @@ class Study:
     test_on: tuple[OtherData, ...]
     task: Target | None
     tune: Tuning | None
-    auto_precision: Literal["float32", "bf16"] | None = field(init=False, repr=False, compare=False)
+    auto_precision: DecidedPrecision | None = field(init=False, repr=False, compare=False)
 
     def __init__(
         self,
@@ -175,7 +174,7 @@ class Study:
         """Whether the ``train.precision`` of a variant is *auto* and not decided yet."""
         return any(train.precision == "auto" for _, train in self.variants.values())
 
-    def with_auto_precision(self, precision: Literal["float32", "bf16"]) -> "Study":
+    def with_auto_precision(self, precision: DecidedPrecision) -> "Study":
         """The study with a precision in the place of *auto*; its text is the same."""
         decided = copy.copy(self)
         variants = {

@@ -19,9 +19,11 @@ from emotune.config.optimizers import OPTIMIZERS, checked_options, known_optimiz
 from emotune.config.types import FORBID_UNKNOWN_KEYS, Count, Fraction, FrozenDict, Number, Positive, reject_bool
 from emotune.config.user_code import UserCode, code_or_name
 
-__all__ = ["VIEW_OPTIONS", "AugmentationCode", "LossCode", "Order", "TrainConfig"]
+__all__ = ["VIEW_OPTIONS", "AugmentationCode", "DecidedPrecision", "LossCode", "Order", "TrainConfig"]
 
 Order = Literal["images", "shards"]
+DecidedPrecision = Literal["float32", "bf16"]
+"""The precisions that *auto* can mean."""
 VIEW_OPTIONS = ("crop", "min_scale", "flip", "augment", "augment_ops", "augment_magnitude", "random_erasing")
 """The options that say how a training image's views are drawn."""
 

@@ -101,7 +101,7 @@ def importance_sentences(found: Sequence[FeatureImportance]) -> list[str]:
 
 def importance_file(found: Sequence[FeatureImportance]) -> pd.DataFrame:
     """All groups and single columns, as a table with a row for each."""
-    decimals = {"accuracy": 3, "ccc": 5}
+    decimals = {score: words.decimals + 2 for score, words in WORDS.items()}  # as many as records have
     rows = [
         {
             "dataset": one.dataset, "variant": one.variant, "kind": kind, "features": loss.name,

@@ -1,4 +1,4 @@
-"""What the raters' noise leaves to be reached, in sentences beside the measures of predicted ratings."""
+"""The bound that the raters' noise sets, in sentences beside the measures of predicted ratings."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ __all__ = ["task_variables"]
 def task_variables(
     results: StudyResults, datasets: Sequence[DatasetInfo], worst: Sequence[WorstImages]
 ) -> dict[str, Any]:
-    """How distributions are measured, what the raters' noise leaves to be reached, and the images predicted worst.
+    """The measures of distributions, the bound that the raters' noise sets, and the images predicted worst.
 
     Args:
         results: The study's results.

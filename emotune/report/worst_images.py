@@ -10,7 +10,7 @@ import pandas as pd
 
 from emotune.analysis.distribution_diagnostics import worst_images
 from emotune.analysis.rating_diagnostics import worst_rated
-from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric
+from emotune.config.distribution_scales import DISTRIBUTION_SCALES, DistributionMetric, as_distribution_metric
 from emotune.config.metric import Metric
 from emotune.config.run import DatasetRef
 from emotune.data.read.thumbnails import thumbnails
@@ -108,7 +108,4 @@ def _tables(results: StudyResults, dataset: str) -> dict[str, pd.DataFrame]:
 
 def _measure(metric: Metric) -> DistributionMetric:
     """The measure by which distributions are the worst."""
-    for name in DISTRIBUTION_SCALES:
-        if name == metric.column:
-            return name
-    return "kl"
+    return as_distribution_metric(metric.column) or "kl"

@@ -9,7 +9,7 @@ from emotune.config.distribution_scales import DistributionMetric
 from emotune.config.labels import POSITIVE, WHEELS, has_polarity
 from emotune.runs import distribution_measures as measures
 
-__all__ = ["measured"]
+__all__ = ["MEASURES", "measured"]
 
 MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = MappingProxyType(
     {

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from emotune.config.run import RUN_ID, RunConfig
 from emotune.config.study import Study
+from emotune.config.train import DecidedPrecision
 
 __all__ = ["NamedRun", "Origin", "RegisteredStudy", "initial_weights_from", "study_file"]
 
@@ -66,7 +67,7 @@ class StudyFile(TypedDict):
     runs: list[dict[str, Any]]
     initial_weights_from: list[str]
     looks: list[int]
-    auto_precision: Literal["float32", "bf16"] | None
+    auto_precision: DecidedPrecision | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class RegisteredStudy:
         runs: Its runs.
         initial_weights_from: The ids of the runs whose weights its runs begin with.
         looks: The numbers of seeds at which it is judged; none for a fixed number of seeds.
-        auto_precision: The precision that ``train.precision: auto`` means in its runs; None if no variant has that.
+        auto_precision: The meaning of ``train.precision: auto`` in its runs; None if no variant has that.
     """
 
     entry: str
@@ -95,7 +96,7 @@ class RegisteredStudy:
     runs: tuple[NamedRun, ...]
     initial_weights_from: tuple[str, ...]
     looks: tuple[int, ...] = ()
-    auto_precision: Literal["float32", "bf16"] | None = None
+    auto_precision: DecidedPrecision | None = None
 
     @property
     def refers_to(self) -> frozenset[str]:

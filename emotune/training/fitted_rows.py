@@ -13,7 +13,6 @@ from emotune.config.model import ConstantConfig
 from emotune.config.resources import Resources
 from emotune.config.run import RunConfig
 from emotune.config.zero_shot import ZeroShotConfig
-from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
 from emotune.models.baselines.baseline import Baseline
 from emotune.models.baselines.blocks.blocks import Blocks
@@ -29,6 +28,7 @@ from emotune.training.evaluate import evaluate
 from emotune.training.features import features_opener
 from emotune.training.handmade import handmade_features
 from emotune.training.setup import RunSession, load_or_init, split_opener
+from emotune.training.tasks import true_shares
 
 __all__ = ["Rows", "open_rows"]
 
@@ -76,9 +76,7 @@ def open_rows(
     if isinstance(run.model, ZeroShotConfig):
         return _by_prompts(run, run.model, session, open_images, classes)
     if isinstance(run.model, ConstantConfig) and run.dataset.task == "distributions":
-        train = open_images("train")
-        shares = vote_shares([classes[target] for target in train.targets], train.votes, classes)
-        trivial = MeanDistribution(len(classes), shares=shares)
+        trivial = MeanDistribution(len(classes), shares=true_shares(open_images("train")))
         return Rows(trivial, open_images, partial(_empty, open_images))
     model = make_baseline(run.model, len(classes), run.dataset.task, run.stream("blocks"))
     if feature_network(run.model) is not None:

@@ -34,7 +34,7 @@ def is_over(run: RunConfig, history: Sequence[EpochMetrics]) -> bool:
 
 
 def _score(run: RunConfig, entry: EpochMetrics) -> float:
-    """What the best epoch has most of; an epoch whose score is undefined is worse than all others."""
+    """The score of an epoch, the higher the better; an epoch whose score is undefined is worse than all others."""
     if run.select_by:
         score = entry.get("val_score", math.nan)
         return -math.inf if math.isnan(score) else score if ALL_SCALES[run.select_by].higher_is_better else -score

@@ -29,7 +29,7 @@ from emotune.training.distributed import World
 from emotune.training.evaluate import Outputs, average_logits
 from emotune.training.loss import Objective, make_loss, make_objective
 
-__all__ = ["Task", "task_of"]
+__all__ = ["Task", "task_of", "true_shares"]
 
 
 class Task(Protocol):
@@ -134,11 +134,11 @@ class _Distributions(_Classes):
     name: Target = "distributions"
 
     def columns(self, split: Split, outputs: np.ndarray) -> dict[str, Any]:
-        shares = zip(split.classes, _shares(split).T, strict=True)
+        shares = zip(split.classes, true_shares(split).T, strict=True)
         return super().columns(split, outputs) | {f"{SHARE_PREFIX}{label}": of_class for label, of_class in shares}
 
     def training_summary(self, split: Split) -> dict[str, Any]:
-        means = mean_distribution(_shares(split)).tolist()
+        means = mean_distribution(true_shares(split)).tolist()
         return super().training_summary(split) | {"train_shares": dict(zip(split.classes, means, strict=True))}
 
 
@@ -200,6 +200,6 @@ def task_of(run: RunConfig) -> Task:
     return TASKS[run.dataset.task]
 
 
-def _shares(split: Split) -> np.ndarray:
+def true_shares(split: Split) -> np.ndarray:
     """The true shares of the votes, float32 (N, K)."""
     return vote_shares([split.classes[target] for target in split.targets], split.votes, split.classes)

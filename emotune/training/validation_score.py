@@ -3,13 +3,13 @@
 import numpy as np
 from scipy import special
 
-from emotune.config.distribution_scales import DISTRIBUTION_SCALES
+from emotune.config.distribution_scales import as_distribution_metric
 from emotune.config.metric_scales import MetricName
-from emotune.data.annotations import vote_shares
 from emotune.data.read.batches import Split
 from emotune.runs.distribution_values import measured
 from emotune.runs.predictions import concordance
 from emotune.runs.rating_measures import pearson, root_mean_squared_error, sign_agreement
+from emotune.training.tasks import true_shares
 
 __all__ = ["validation_score"]
 
@@ -28,11 +28,9 @@ def validation_score(metric: MetricName, split: Split, outputs: np.ndarray) -> f
         outputs: The logits of their classes (N, K), or their predicted dimensions from -1 to 1 (N, D).
     """
     predicted = outputs.astype(np.float64)
-    for name in DISTRIBUTION_SCALES:
-        if name == metric:
-            labels = [split.classes[target] for target in split.targets]
-            truth = vote_shares(labels, split.votes, split.classes).astype(np.float64)
-            return float(measured(name, truth, special.softmax(predicted, axis=1), split.classes).mean())
+    if name := as_distribution_metric(metric):
+        truth = true_shares(split).astype(np.float64)
+        return float(measured(name, truth, special.softmax(predicted, axis=1), split.classes).mean())
     measure, _, dimension = metric.partition("_")
     values = RATED[measure](split.targets.astype(np.float64), predicted)
     if not dimension:

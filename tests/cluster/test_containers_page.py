@@ -26,7 +26,7 @@ def values(command: list[str], option: str) -> list[str]:
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "emotune.ablate" in c], ids=" ".join)
 def test_options_of_emotune_are_known(command: list[str]):
-    parse(command[command.index("emotune.ablate") + 1 :])
+    assert parse(command[command.index("emotune.ablate") + 1 :]).command == "run"
 
 
 def test_build_arguments_are_those_of_the_dockerfile_and_all_are_described():

@@ -9,19 +9,13 @@ from scipy.optimize import linprog
 
 from emotune.runs import distribution_measures as measures
 from emotune.runs.distribution_measures import KL_FLOOR, emd_circle, emd_groups, kl_divergence
+from emotune.runs.distribution_values import MEASURES
 
 K = 8
 ORDER = (3, 0, 5, 1, 7, 2, 6, 4)
 GROUP = np.array([True, False, True, True, False, True, False, False])
 ALL: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "kl": measures.kl_divergence,
-    "chi_squared": measures.chi_squared,
-    "chebyshev": measures.chebyshev,
-    "clark": measures.clark,
-    "canberra": measures.canberra,
-    "cosine": measures.cosine,
-    "intersection": measures.intersection,
-    "bhattacharyya": measures.bhattacharyya,
+    **MEASURES,
     "emd_circle": lambda p, q: emd_circle(p, q, ORDER),
     "emd_groups": lambda p, q: emd_groups(p, q, GROUP),
 }

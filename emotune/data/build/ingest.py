@@ -1,4 +1,4 @@
-"""Ingests images in parallel, each image once: an interrupted command that is run again goes on.
+"""Images are ingested in parallel, each once: an interrupted command that is run again goes on.
 
 Images are ingested in chunks. The JPEGs of a chunk go into one file of the spool folder; what is known of them goes
 into a second file, which is written last. The next call skips the finished chunks whose images have not changed.
@@ -54,7 +54,7 @@ def ingest(
         entries: The listed images.
         spool: The folder for the JPEGs.
         limits: The size at which images are stored, and the sizes that are accepted.
-        executor: What reads the images.
+        executor: The executor that reads the images.
         advance: A function that is called with the number of images that are finished, chunk by chunk.
     """
     size = CLIPS if entries and isinstance(entries[0].image, Clip) else CHUNK
@@ -116,7 +116,7 @@ def _from_row(row: _SpoolRow, spool: str) -> IngestedImage:
 def _ingest_seen_alike(
     entries: Sequence[Entry], spool: Folder, name: str, limits: Limits
 ) -> tuple[str, list[IngestedImage]]:
-    """What `_ingest_chunk` does, on a machine that must see the same files as the one that made the chunk.
+    """The result of `_ingest_chunk`, on a machine that must see the same files as the one that made the chunk.
 
     Raises:
         InputError: it sees other files, or none; they would be left out as unreadable.

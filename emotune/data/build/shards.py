@@ -76,7 +76,8 @@ def write_shards(
         allow_thumbnails: Whether reports may show these images.
         overwrite: Whether shards of another source may be replaced.
         workers: The number of processes that read images; 1 reads them in this process.
-        executor: What reads images and writes shards; None: so many processes of this machine. The shards are the same.
+        executor: The executor that reads images and writes shards; None: so many processes of this machine. The shards
+            are the same.
         advance: A function that is called with the number of images that are finished, step by step.
 
     Raises:

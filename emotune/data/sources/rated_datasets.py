@@ -218,8 +218,9 @@ def _raters(text: str) -> int:
     Raises:
         ValueError: the text is not such a number.
     """
-    if not text.strip():
+    text = text.strip()
+    if not text:
         return 0
-    if not text.strip().isascii() or not text.strip().isdigit():
+    if not text.isascii() or not text.isdigit():
         raise ValueError(f'number of ratings "{text}" is not a number')
     return int(text)

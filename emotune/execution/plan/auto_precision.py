@@ -7,9 +7,9 @@ study that differ in their rounding would be no replicates.
 
 import socket
 from dataclasses import dataclass
-from typing import Literal
 
 from emotune.config.study import Study
+from emotune.config.train import DecidedPrecision
 from emotune.core.errors import InputError
 from emotune.core.host import has_native_bfloat16
 from emotune.runs.registry import Registry
@@ -28,7 +28,7 @@ class AutoPrecision:
         when: The date of the decision; empty if no run has been trained, so that it can still change.
     """
 
-    precision: Literal["float32", "bf16"]
+    precision: DecidedPrecision
     host: str
     when: str = ""
 
@@ -56,11 +56,9 @@ def decide_precision(study: Study, store: RunStore) -> AutoPrecision | None:
     """
     if not study.awaits_precision and study.auto_precision is None:
         return None
-    known = [(one.time, one) for one in Registry(store).same_name_as(study) if one.auto_precision]
-    if known:
-        _, first = min(known, key=lambda pair: pair[0])
-        assert first.auto_precision is not None
-        return AutoPrecision(first.auto_precision, first.origin.host, first.when)
+    for one in sorted(Registry(store).same_name_as(study), key=lambda one: one.time):
+        if one.auto_precision:
+            return AutoPrecision(one.auto_precision, one.origin.host, one.when)
     native = _gpu_has_native_bfloat16() if study.resources.gpus_per_worker else has_native_bfloat16()
     return AutoPrecision("bf16" if native else "float32", socket.gethostname())
 

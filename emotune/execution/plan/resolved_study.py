@@ -47,7 +47,7 @@ class ResolvedStudy:
         declared: The runs with the options that the study declares, which are other ones only if it tunes.
         tuning: The tuning as of the moment at which the study was resolved; None: the study does not tune.
         is_tuning: Whether this is the first stage, see `first_stage`.
-        auto_precision: What ``train.precision: auto`` means in its runs; None: no variant has that.
+        auto_precision: The meaning of ``train.precision: auto`` in its runs; None: no variant has that.
     """
 
     study: Study

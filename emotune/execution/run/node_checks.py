@@ -160,7 +160,7 @@ def _problems_on_node(
 
 
 def _dataset_problems(datasets: Sequence[DatasetRef]) -> list[str]:
-    """What is wrong on this node with the data sets that it must have."""
+    """The problems on this node with the data sets that it must have."""
     problems = []
     for dataset in datasets:
         try:

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from emotune.config.resources import Resources
 from emotune.core.storage import Folder
@@ -30,24 +29,15 @@ Result = TypeVar("Result")
 class RayShardExecutor:
     """An `emotune.data.build.executor.ShardExecutor` on the Ray that RAY_ADDRESS names, or on one of this machine.
 
-    A context manager: the connection, made before the first job, ends with it.
-
     Args:
+        stack: The connection, made before the first job, ends with it.
         on_status: A function that is called with a line about what is waited for.
     """
 
     is_distributed = True
 
-    def __init__(self, on_status: Callable[[str], None] = lambda line: None) -> None:
-        self._on_status, self._stack = on_status, ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __init__(self, stack: ExitStack, on_status: Callable[[str], None] = lambda line: None) -> None:
+        self._stack, self._on_status = stack, on_status
 
     def prepare(self, out: Folder, entries: Sequence[Entry]) -> None:
         """Connects to Ray, and checks its nodes.

@@ -46,7 +46,7 @@ def check_shard_nodes(out: Folder, entries: Sequence[Entry]) -> None:
 
 
 def _source_problems(stamped: Sequence[tuple[Entry, str]], versions_there: tuple[str, str]) -> list[str]:
-    """What is wrong on this node with the images that it must read.
+    """The problems on this node with the images that it must read.
 
     Args:
         stamped: Some images, each with the `source_stamp` that it must have.

@@ -9,6 +9,7 @@ Models here see an image's features only through sums over columns: distances to
 shuffled columns add is exchanged, and the rest need not be computed again.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
@@ -17,7 +18,7 @@ import numpy as np
 
 from emotune.models.baselines.baseline import one_thread
 
-__all__ = ["AdditiveModel", "Score", "permutation_importance"]
+__all__ = ["AdditiveClassifier", "AdditiveModel", "Score", "permutation_importance"]
 
 Score = Literal["accuracy", "ccc"]
 
@@ -51,6 +52,20 @@ class AdditiveModel(Protocol):
     def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
         """The score of the answers to images with these sums over all columns (N, S), for their targets."""
         ...
+
+
+class AdditiveClassifier(ABC):
+    """The part of an `AdditiveModel` that all classifiers have in common: their score is the accuracy."""
+
+    SCORE: ClassVar[Score] = "accuracy"
+
+    @abstractmethod
+    def classes_of_sums(self, sums: np.ndarray) -> np.ndarray:
+        """The predicted class indices of images with these sums over all columns: (N, S) → (N,)."""
+
+    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
+        """The accuracy of the predictions of images with these sums for class indices (N,), per cent."""
+        return 100 * float(np.mean(self.classes_of_sums(sums) == targets))
 
 
 def permutation_importance(

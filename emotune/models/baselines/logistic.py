@@ -3,14 +3,14 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from emotune.config.model import LogisticConfig
 from emotune.models.baselines.baseline import one_thread
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
-from emotune.models.baselines.importance import Score
+from emotune.models.baselines.importance import AdditiveClassifier
 
 __all__ = ["Logistic"]
 
@@ -19,7 +19,7 @@ MAX_ITERATIONS = 5000
 
 
 @dataclass
-class Logistic:
+class Logistic(AdditiveClassifier):
     """Multinomial logistic regression with a squared penalty on its weights, by the solver L-BFGS in float64.
 
     Features are standardised with the training images' mean and standard deviation, so that the penalty weighs all of
@@ -35,8 +35,6 @@ class Logistic:
         config: The options.
         classes: The number of classes, K.
     """
-
-    SCORE: ClassVar[Score] = "accuracy"
 
     config: LogisticConfig
     classes: int
@@ -101,10 +99,6 @@ class Logistic:
         """The predicted class indices of images with these scores, without the intercepts: (N, S) → (N,)."""
         scores, known = sums + self._regression.intercept_, self._regression.classes_
         return known[(scores[:, 0] > 0).astype(int) if len(known) == 2 else scores.argmax(axis=1)]
-
-    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
-        """The accuracy of the predictions of images with these sums for class indices (N,), per cent."""
-        return 100 * float(np.mean(self.classes_of_sums(sums) == targets))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fitted arrays, by name, for `emotune.models.baselines.fitted_file`."""

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from emotune.config.model import SvmConfig
 from emotune.models.baselines.calibration import best_temperature, log_probabilities
-from emotune.models.baselines.importance import Score
+from emotune.models.baselines.importance import AdditiveClassifier
 
 __all__ = ["Svm", "mean_margins"]
 
@@ -17,7 +17,7 @@ KERNEL_CACHE_MB = 1000
 
 
 @dataclass
-class Svm:
+class Svm(AdditiveClassifier):
     """A support vector machine with a Gaussian kernel on standardised features, one against one.
 
     A class's score is its mean margin over the other classes. The penalty C with the highest validation accuracy is
@@ -30,8 +30,6 @@ class Svm:
         config: The options.
         classes: The number of classes, K.
     """
-
-    SCORE: ClassVar[Score] = "accuracy"
 
     config: SvmConfig
     classes: int
@@ -88,10 +86,6 @@ class Svm:
         svc = self._pipeline[-1]
         margins = np.exp(-svc._gamma * sums) @ _pair_weights(svc) + svc.intercept_
         return svc.classes_[mean_margins(margins, len(svc.classes_)).argmax(axis=1)]
-
-    def score_of_sums(self, sums: np.ndarray, targets: np.ndarray) -> float:
-        """The accuracy of the predictions of images with these sums for class indices (N,), per cent."""
-        return 100 * float(np.mean(self.classes_of_sums(sums) == targets))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fitted arrays, by name, for `emotune.models.baselines.fitted_file`."""
